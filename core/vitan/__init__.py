@@ -1,0 +1,28 @@
+"""vitan: what does this Vision Transformer do, where in its layers, and how does its training matter?"""
+
+from .hookspecs import hookimpl
+from .specs import (
+    CheckpointFormat,
+    DatasetSpec,
+    HubSource,
+    ModelCatalog,
+    ModelSpec,
+    PackageSource,
+    ProbeSpec,
+    UrlSource,
+)
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "CheckpointFormat",
+    "DatasetSpec",
+    "HubSource",
+    "ModelCatalog",
+    "ModelSpec",
+    "PackageSource",
+    "ProbeSpec",
+    "UrlSource",
+    "__version__",
+    "hookimpl",
+]

@@ -1,0 +1,103 @@
+"""Every error that vitan raises on purpose.
+
+    VitanError                  exit code 1
+    ├── UsageError              exit code 2: what was asked for cannot be done
+    │   ├── UnknownNameError    no model, analysis, dataset ... of that name
+    │   ├── NameConflictError   two plugins offer that name
+    │   ├── OptionError         a value out of its range
+    │   ├── PlanError           a plan file that does not fit its schema
+    │   └── MismatchError       model, analysis and dataset do not go together
+    ├── PluginError             a plugin that does not keep its contract
+    ├── DataError               a dataset that is not as expected
+    │   └── ImageError          one image that cannot be read
+    ├── WeightsError            weights that cannot be had or do not fit
+    │   ├── WeightsUnavailableError   no file, and no way to fetch it
+    │   ├── WeightsFormatError        a file that is no checkpoint
+    │   └── WeightsMismatchError      a checkpoint of something else
+    ├── RecordingError          an activation that could not be read faithfully
+    └── StoreError              stored state that is damaged or of another run
+
+A message says what is wrong, with which value, and what to do next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class VitanError(Exception):
+    """Base of all errors a user can cause; anything else is a bug and keeps its traceback."""
+
+    exit_code = 1
+
+
+class UsageError(VitanError):
+    """What was asked for cannot be done as asked."""
+
+    exit_code = 2
+
+
+class UnknownNameError(UsageError):
+    """Nothing of that name is installed."""
+
+    def __init__(self, kind: str, name: str, close: Sequence[str] = (), also: str = "") -> None:
+        hint = f" Did you mean {' or '.join(close)}?" if close else ""
+        plural = "analyses" if kind == "analysis" else f"{kind}s"
+        super().__init__(f"no {kind} is called {name!r}.{hint} 'vitan list {plural}' shows them all.{also}")
+        self.kind, self.name, self.close = kind, name, tuple(close)
+
+
+class NameConflictError(UsageError):
+    """Two plugins offer the name that was used."""
+
+    def __init__(self, kind: str, name: str, providers: Sequence[str]) -> None:
+        choices = " or ".join(f"{provider.split()[0]}:{name}" for provider in providers)
+        super().__init__(f"{kind} {name!r} is offered by {' and by '.join(providers)}. Choose one: {choices}.")
+
+
+class OptionError(UsageError):
+    """An option's value is out of its range."""
+
+
+class PlanError(UsageError):
+    """A plan does not fit its schema."""
+
+
+class MismatchError(UsageError):
+    """Model, analysis and dataset do not go together."""
+
+
+class PluginError(VitanError):
+    """A plugin does not keep its contract."""
+
+
+class DataError(VitanError):
+    """A dataset is not as expected."""
+
+
+class ImageError(DataError):
+    """One image cannot be read; the message names the file."""
+
+
+class WeightsError(VitanError):
+    """Weights cannot be had or do not fit."""
+
+
+class WeightsUnavailableError(WeightsError):
+    """There is no file, and no way to fetch it now."""
+
+
+class WeightsFormatError(WeightsError):
+    """The file is not a checkpoint in a known format."""
+
+
+class WeightsMismatchError(WeightsError):
+    """The checkpoint belongs to something else."""
+
+
+class RecordingError(VitanError):
+    """An activation could not be read faithfully."""
+
+
+class StoreError(VitanError):
+    """Stored state is damaged, or belongs to another run."""

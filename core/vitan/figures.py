@@ -1,0 +1,70 @@
+"""What the drawing function of an analysis is given, and what it yields."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    import numpy as np
+    from matplotlib.figure import Figure
+
+    from .data import Dataset, Sample
+    from .options import Options
+    from .probe import ModelInfo
+    from .results import Result
+    from .views import Placement, View
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plot:
+    """A matplotlib figure; saved as ``name.png`` and ``name.svg``."""
+
+    name: str
+    figure: Figure
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """Pixels as they are: uint8 (height, width, 3); saved as ``name.png``."""
+
+    name: str
+    pixels: np.ndarray
+
+
+@dataclass(frozen=True, kw_only=True)
+class Animation:
+    """Frames of one size, each uint8 (height, width, 3); saved as ``name.gif``, repeating for ever."""
+
+    name: str
+    frames: Sequence[np.ndarray]
+    seconds_per_frame: float = 0.2
+
+
+Drawing: TypeAlias = "Plot | Picture | Animation"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drawable:
+    """The result of one analysis of one model, with what is needed to draw it.
+
+    ``dataset`` and ``view`` give back the pictures by index, for overlays.
+    """
+
+    model: ModelInfo
+    options: Options
+    result: Result
+    dataset: Dataset
+    dataset_name: str
+    view: View
+
+    def picture(self, index: int) -> tuple[Sample, Placement]:
+        """The sample at a position of the dataset, and where the model's pixels lie in it."""
+        sample = self.dataset[index]
+        return sample, self.view.place(sample.image)[1]
+
+
+#: ``figures`` of a ``ProbeSpec`` returns one of these. It is called with one result for the pictures of that model, and
+#: with all of them, where there are several, for those that compare models; it tells the two apart by the length.
+Draw: TypeAlias = Callable[[Sequence[Drawable]], Iterable[Drawing]]

@@ -1,0 +1,135 @@
+"""A plan with everything it names looked up and checked, before any weight is loaded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from pydantic import ValidationError
+
+from .data import Dataset
+from .errors import MismatchError, OptionError
+from .options import Options, allowed
+from .plan import AnalysisPlan, DatasetPlan, ModelPlan, Plan, describe_problem
+from .plugins import Plugins
+from .probe import Probe
+from .specs import DatasetSpec, ModelSpec, ProbeSpec
+from .taps import TAPS
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """One analysis that was asked for: its spec, its probe class and its validated options."""
+
+    spec: ProbeSpec
+    provider: str
+    kind: type[Probe]
+    options: Options
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a plan comes down to."""
+
+    plan: Plan
+    analyses: tuple[Analysis, ...]
+    models: tuple[tuple[ModelPlan, ModelSpec], ...]
+    dataset_spec: DatasetSpec
+    dataset: Dataset
+
+    @property
+    def n(self) -> int:
+        """How many images are looked at."""
+        return len(self.dataset) if self.plan.limit is None else min(self.plan.limit, len(self.dataset))
+
+
+def prepare(plan: Plan, plugins: Plugins) -> Job:
+    """Look up and check everything that can be checked without loading weights.
+
+    Raises ``UsageError`` for names, options and combinations that cannot work, and ``DataError`` for a dataset that is
+    not where it should be.
+    """
+    analyses = tuple(_analysis(part, plugins) for part in plan.analyses)
+    models = tuple((part, plugins.model(part.name)) for part in plan.models)
+    spec = plugins.datasets.get(plan.dataset.name)
+    for analysis in analyses:
+        _check_needs(analysis, spec)
+    for part, _ in models:
+        if part.weights is not None and not part.weights.is_file():
+            raise MismatchError(f"--weights {part.weights}: there is no such file")
+    _check_device(plan.device)
+    dataset = open_dataset(spec, plan.dataset)
+    if not len(dataset):
+        raise MismatchError(f"dataset {spec.name} is empty")
+    return Job(plan, analyses, models, spec, dataset)
+
+
+def resolve(plan: Plan, plugins: Plugins) -> Plan:
+    """The same plan with every option written out, so that it says the same when a default changes."""
+    analyses = [
+        AnalysisPlan(name=part.name, options=_analysis(part, plugins).options.model_dump(mode="json"))
+        for part in plan.analyses
+    ]
+    kind = plugins.datasets.get(plan.dataset.name).load()
+    options = validate(kind.Options, plan.dataset.options, plan.dataset.name).model_dump(mode="json")
+    dataset = DatasetPlan(name=plan.dataset.name, options=options)
+    return plan.model_copy(update={"analyses": tuple(analyses), "dataset": dataset})
+
+
+def open_dataset(spec: DatasetSpec, part: DatasetPlan) -> Dataset:
+    """The dataset with its options validated."""
+    kind = spec.load()
+    return kind(validate(kind.Options, part.options, spec.name))
+
+
+def validate(kind: type[Options], given: dict[str, Any], owner: str) -> Options:
+    """Options from what was given; raises ``OptionError`` with one line for each that is wrong."""
+    try:
+        return kind.model_validate(given)
+    except ValidationError as error:
+        problems = []
+        for problem in error.errors(include_url=False):
+            name = str(problem["loc"][0]) if problem["loc"] else ""
+            flag = "--" + name.replace("_", "-")
+            if problem["type"] == "extra_forbidden":
+                known = ", ".join(kind.model_fields) or "none"
+                problems.append(f"{owner} has no option {name!r}; it has {known}")
+            elif problem["type"] == "missing":
+                problems.append(f"{owner} needs {flag}: {kind.model_fields[name].description}")
+            else:
+                limits = allowed(name, kind.model_fields[name]) if name else ""
+                said = describe_problem(problem).partition(": ")[2]
+                problems.append(f"{flag} ({owner}): {said}" + (f"; allowed is {limits}" if limits else ""))
+        raise OptionError("\n".join(problems)) from None
+
+
+def _analysis(part: AnalysisPlan, plugins: Plugins) -> Analysis:
+    provider, spec = plugins.probes.find(part.name)
+    kind = spec.load()
+    if unknown := kind.taps - TAPS.keys():
+        raise MismatchError(f"analysis {spec.name} reads {sorted(unknown)}, but the taps are {', '.join(TAPS)}")
+    return Analysis(spec, str(provider), kind, validate(kind.Options, part.options, spec.name))
+
+
+def _check_needs(analysis: Analysis, dataset: DatasetSpec) -> None:
+    missing = analysis.kind.requires(analysis.options) - dataset.offers
+    if missing:
+        offered = ", ".join(sorted(dataset.offers)) or "images alone"
+        raise MismatchError(
+            f"analysis {analysis.spec.name} needs {', '.join(sorted(missing))}, "
+            f"but dataset {dataset.name} offers {offered}. 'vitan list datasets' shows what others offer."
+        )
+
+
+def _check_device(device: str) -> None:
+    try:
+        kind = torch.device(device)
+    except RuntimeError:
+        raise OptionError(f"--device {device}: use 'cpu', 'cuda', 'cuda:1' or 'mps'") from None
+    if kind.type == "cuda" and (kind.index or 0) >= torch.cuda.device_count():
+        raise OptionError(
+            f"--device {device}: torch sees {torch.cuda.device_count()} CUDA devices here; use --device cpu"
+        )
+    if kind.type == "mps" and not torch.backends.mps.is_available():
+        raise OptionError(f"--device {device}: torch sees no Apple GPU here; use --device cpu")

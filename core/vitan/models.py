@@ -1,0 +1,162 @@
+"""A model ready to be looked into."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from .errors import MismatchError, RecordingError
+from .layout import describe, find_layout
+from .probe import ModelInfo
+from .recorder import OnBlock, Recorder, find_blocks
+from .specs import ModelSpec
+from .taps import TIMM, TapMap
+from .weights import Progress, file_sha256, fit, locate, state_sha256
+
+#: How far an output may move when recording replaces a fused kernel by the plain one, relative to its largest value.
+RECORDING_TOLERANCE = {torch.float32: 5e-5, torch.float16: 2e-2, torch.bfloat16: 1e-1}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """A module with its weights, and what the engine knows of it.
+
+    ``digest`` is the sha256 of the weights file, or of the tensors where there is no file; ``origin`` says in words
+    where the weights came from.
+    """
+
+    spec: ModelSpec
+    module: nn.Module
+    info: ModelInfo
+    taps: TapMap
+    digest: str
+    origin: str
+
+    def record(self, wanted: Mapping[int, Collection[str]], on_block: OnBlock) -> Recorder:
+        """A context in which ``forward`` hands the wanted taps to ``on_block``; see ``Recorder``."""
+        return Recorder(self.module, self.taps, wanted, on_block)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Run the model on normalised pixels (batch, 3, height, width), on its device and in its dtype."""
+        parameter = next(self.module.parameters(), torch.empty(0))
+        with torch.inference_mode():
+            out = self.module(pixels.to(parameter.device, parameter.dtype))
+        return out[0] if isinstance(out, tuple) else out  # type: ignore[no-any-return]
+
+    def check_recording(self, wanted: Mapping[int, Collection[str]], pixels: Tensor) -> None:
+        """Run with and without recording; raises ``RecordingError`` if the output changed or a map has an odd shape."""
+        plain = self.forward(pixels)
+        with self.record(wanted, self._check_attention):
+            recorded = self.forward(pixels)
+        off = float((recorded.float() - plain.float()).abs().max() / plain.float().abs().max().clamp(min=1e-12))
+        if not off <= RECORDING_TOLERANCE.get(plain.dtype, 5e-5):
+            raise RecordingError(
+                f"recording {self.info.name} changed its output by {off:.1e} of its largest value; "
+                "the numbers would not be this model's. Please report the architecture."
+            )
+
+    def _check_attention(self, block: int, taps: Mapping[str, Tensor]) -> None:
+        tokens = len(self.info.layout)
+        expected = (self.info.heads, tokens, tokens)
+        if "attention" in taps and tuple(taps["attention"].shape[1:]) != expected:
+            raise RecordingError(
+                f"the attention of block {block} of {self.info.name} has shape {tuple(taps['attention'].shape[1:])}, "
+                f"where (head, query, key) = {expected} was expected; it is not attention between the tokens"
+            )
+
+
+def as_built(spec: ModelSpec, blocks: Sequence[str] = ("all",)) -> Model:
+    """A model with the values that ``build`` gave it.
+
+    Raises ``MismatchError`` for modules that are no Vision Transformer and for blocks that it does not have.
+    """
+    module = spec.build().eval().requires_grad_(False)
+    taps = spec.taps or TIMM
+    find_blocks(module, taps)
+    depth, heads, dim = describe(module, taps)
+    info = ModelInfo(
+        name=spec.name,
+        family=spec.family,
+        arch=spec.arch,
+        patch=spec.patch,
+        image_size=spec.image_size,
+        depth=depth,
+        heads=heads,
+        dim=dim,
+        layout=spec.tokens(module) if spec.tokens else find_layout(module, spec.image_size),
+        blocks=select_blocks(blocks, depth),
+    )
+    return Model(spec=spec, module=module, info=info, taps=taps, digest="", origin="as built, from no file")
+
+
+def load_model(
+    spec: ModelSpec,
+    *,
+    weights: Path | None = None,
+    blocks: Sequence[str] = ("all",),
+    device: str = "cpu",
+    dtype: torch.dtype = torch.float32,
+    progress: Progress | None = None,
+) -> Model:
+    """Build a model and load its weights strictly, from ``weights`` or from the first of its sources that can be had.
+
+    Raises ``WeightsError`` for weights that are not there or do not fit, and what ``as_built`` raises.
+    """
+    model = as_built(spec, blocks)
+    if weights is None and not spec.weights:
+        model = replace(model, digest=state_sha256(model.module))
+    elif weights is None:
+        path = locate(spec, progress=progress).path
+        fitted = fit(model.module, spec, path)
+        model = replace(model, digest=file_sha256(path), origin=f"{path.name} ({fitted.format})")
+    else:
+        model = _with_own_weights(model, weights)
+    model.module.to(device=device, dtype=dtype)
+    return model
+
+
+def _with_own_weights(model: Model, path: Path) -> Model:
+    """Weights that the user gave; the model's name then says which."""
+    if not model.spec.weights and not model.spec.formats:
+        raise MismatchError(f"{model.spec.name} is made without weights, so --weights {path} cannot be used with it")
+    fitted, digest = fit(model.module, model.spec, path), file_sha256(path)
+    info = replace(model.info, name=f"{model.spec.name}@{path.stem}-{digest[:6]}")
+    return replace(model, info=info, digest=digest, origin=f"{path.name} ({fitted.format}), given by the user")
+
+
+#: Names for blocks by depth, as in the published code: quarter points count the last block of that quarter.
+NAMED_BLOCKS: Mapping[str, Callable[[int], int]] = {
+    "first": lambda depth: 0,  # noqa: ARG005
+    "q1": lambda depth: depth // 4 - 1,
+    "middle": lambda depth: depth // 2 - 1,
+    "q3": lambda depth: 3 * depth // 4 - 1,
+    "last": lambda depth: depth - 1,
+}
+
+
+def select_blocks(wanted: Sequence[str], depth: int) -> tuple[int, ...]:
+    """Blocks by name (``all``, ``first``, ``q1``, ``middle``, ``q3``, ``last``), index or range (``3-7``), ascending.
+
+    Raises ``MismatchError`` for a word that is none of these or a block that the model does not have.
+    """
+    chosen: set[int] = set()
+    for word in wanted:
+        low, dash, high = word.partition("-")
+        if word == "all":
+            chosen.update(range(depth))
+        elif word in NAMED_BLOCKS:
+            chosen.add(max(0, NAMED_BLOCKS[word](depth)))
+        elif word.isdigit():
+            chosen.add(int(word))
+        elif dash and low.isdigit() and high.isdigit() and int(low) <= int(high):
+            chosen.update(range(int(low), int(high) + 1))
+        else:
+            names = ", ".join(NAMED_BLOCKS)
+            raise MismatchError(f"--blocks {word}: give 'all', an index, a range such as 3-7, or one of {names}")
+    if not chosen or max(chosen) >= depth:
+        raise MismatchError(f"--blocks {','.join(wanted)}: the model has blocks 0 to {depth - 1}")
+    return tuple(sorted(chosen))

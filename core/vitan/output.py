@@ -1,0 +1,144 @@
+"""The output folder: per model, dataset and analysis the plan, the records, the arrays, the figures and the provenance.
+
+results/records.csv                                all records of the folder
+results/MODEL/DATASET/ANALYSIS/plan.yaml           what was asked for; ``vitan run --plan`` takes it
+results/MODEL/DATASET/ANALYSIS/records.csv
+results/MODEL/DATASET/ANALYSIS/arrays.npz          with the names of the axes in arrays.json
+results/MODEL/DATASET/ANALYSIS/provenance.json
+results/MODEL/DATASET/ANALYSIS/*.png, *.svg, *.gif
+results/comparison/DATASET/ANALYSIS/*.png, *.svg   where several models were run together
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from .figures import Animation, Drawing, Picture, Plot
+from .job import Job
+from .plan import AnalysisPlan
+from .provenance import provenance
+from .results import to_csv
+from .runner import Outcome
+from .store import replacing_folder, write_text
+
+_DPI = 160
+
+
+@dataclass(frozen=True)
+class Written:
+    """A finished folder and the pictures in it."""
+
+    folder: Path
+    figures: tuple[Path, ...]
+
+
+def write_outcome(outcome: Outcome, job: Job, folder: Path, *, figures: bool = True) -> Written:
+    """Write one analysis of one model below ``folder``; an older one of the same name is replaced as a whole."""
+    target = folder / _slug(outcome.model.info.name) / job.dataset_spec.name / outcome.analysis.spec.name
+    with replacing_folder(target) as new:
+        (new / "plan.yaml").write_text(_own_plan(outcome, job), encoding="utf-8")
+        (new / "records.csv").write_text(to_csv(outcome.result.records), encoding="utf-8")
+        arrays: dict[str, Any] = dict(outcome.result.arrays)
+        np.savez_compressed(new / "arrays.npz", **arrays)
+        (new / "arrays.json").write_text(json.dumps(_axes(outcome), indent=1) + "\n", encoding="utf-8")
+        (new / "provenance.json").write_text(json.dumps(_provenance(outcome, job), indent=1) + "\n", encoding="utf-8")
+        draw = outcome.analysis.spec.figures
+        names = _save(draw()([outcome.drawable]), new) if figures and draw else ()
+    return Written(target, tuple(target / name for name in names))
+
+
+def write_comparisons(outcomes: Sequence[Outcome], folder: Path) -> tuple[Path, ...]:
+    """Draw each analysis over all models that it was run on together; nothing for a single model."""
+    written: list[Path] = []
+    by_analysis: dict[str, list[Outcome]] = {}
+    for outcome in outcomes:
+        by_analysis.setdefault(outcome.analysis.spec.name, []).append(outcome)
+    for name, group in by_analysis.items():
+        draw = group[0].analysis.spec.figures
+        if len(group) < 2 or draw is None:
+            continue
+        target = folder / "comparison" / group[0].drawable.dataset_name / name
+        with replacing_folder(target) as new:
+            names = _save(draw()([outcome.drawable for outcome in group]), new)
+        written += [target / file for file in names]
+    return tuple(written)
+
+
+def write_root(folder: Path) -> Path:
+    """Gather all records below ``folder`` into ``records.csv`` at its root."""
+    lines: list[str] = []
+    for path in sorted(folder.glob("*/*/*/records.csv")):
+        header, *rest = path.read_text(encoding="utf-8").splitlines()
+        lines += ([] if lines else [header]) + rest
+    write_text(folder / "records.csv", "\n".join(lines) + "\n")
+    return folder / "records.csv"
+
+
+def _save(drawings: Iterable[Drawing], folder: Path) -> tuple[str, ...]:
+    names: list[str] = []
+    for drawing in drawings:
+        names.append(_save_one(drawing, folder / _slug(drawing.name)).name)
+    return tuple(names)
+
+
+def _save_one(drawing: Drawing, stem: Path) -> Path:
+    """Save and return the picture to show; names may hold dots, so suffixes are appended, not replaced."""
+    png, svg, gif = (stem.with_name(f"{stem.name}.{suffix}") for suffix in ("png", "svg", "gif"))
+    if isinstance(drawing, Plot):
+        drawing.figure.savefig(png, dpi=_DPI, bbox_inches="tight", metadata={"Software": None})
+        drawing.figure.savefig(svg, bbox_inches="tight", metadata={"Date": None})
+        return png
+    if isinstance(drawing, Picture):
+        Image.fromarray(drawing.pixels).save(png, optimize=True)
+        return png
+    return _save_animation(drawing, gif)
+
+
+def _save_animation(drawing: Animation, path: Path) -> Path:
+    first, *rest = (Image.fromarray(frame).quantize(128) for frame in drawing.frames)
+    milliseconds = round(1000 * drawing.seconds_per_frame)
+    first.save(path, save_all=True, append_images=rest, duration=milliseconds, loop=0)
+    return path
+
+
+def _own_plan(outcome: Outcome, job: Job) -> str:
+    """The part of the plan that made this outcome, with all options written out."""
+    analysis = AnalysisPlan(name=outcome.analysis.spec.name, options=outcome.analysis.options.model_dump(mode="json"))
+    return job.plan.model_copy(update={"analyses": (analysis,), "models": (outcome.part,)}).to_yaml()
+
+
+def _axes(outcome: Outcome) -> dict[str, dict[str, object]]:
+    axes = outcome.result.axes
+    return {
+        name: {"shape": list(array.shape), "axes": list(axes.get(name, ()))}
+        for name, array in outcome.result.arrays.items()
+    }
+
+
+def _provenance(outcome: Outcome, job: Job) -> dict[str, object]:
+    model = outcome.model
+    return {
+        "model": model.info.name,
+        "weights": {"sha256": model.digest, "origin": model.origin},
+        "probe": {"name": outcome.analysis.spec.name, "version": outcome.analysis.kind.version},
+        "provider": outcome.analysis.provider,
+        "plan_sha256": job.plan.digest(),
+        "dataset": {"name": job.dataset_spec.name, "fingerprint": job.dataset.fingerprint(), "images": job.n},
+        "skipped": [{"index": skipped.index, "why": skipped.why} for skipped in outcome.skipped],
+        "blocks": list(model.info.blocks),
+        "state": "reused" if outcome.reused else "computed",
+        **provenance(job.plan.device),
+    }
+
+
+def _slug(name: str) -> str:
+    """A name that is safe in a path on every system."""
+    return re.sub(r"[^\w.@+-]+", "_", name).strip("._") or "_"

@@ -1,0 +1,143 @@
+"""Where the state of probes is kept, so that nothing is computed twice and an interrupted run goes on.
+
+One immutable safetensors file per unit (one probe over one shard), named by a digest of everything that its content
+depends on. Files appear whole or not at all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from .errors import StoreError
+from .plan import canonical_json
+
+#: Changes when the meaning of stored state changes; older files are then no longer found.
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One stored state: the tensors, and what the key was made of together with notes of the run that made it."""
+
+    tensors: Mapping[str, Tensor]
+    content: Mapping[str, Any]
+    notes: Mapping[str, Any]
+
+
+class Store:
+    """A folder of units."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def key(self, content: Mapping[str, Any]) -> str:
+        """The name of a unit: sha256 of everything that its state depends on."""
+        return hashlib.sha256(canonical_json({"format": FORMAT, **content}).encode()).hexdigest()
+
+    def path(self, key: str) -> Path:
+        """Where that unit is or would be."""
+        return self.folder / key[:2] / f"{key}.safetensors"
+
+    def get(self, key: str) -> Unit | None:
+        """The unit of that key, or None; a file that cannot be read is put aside as ``.damaged``."""
+        path = self.path(key)
+        if not path.exists():
+            return None
+        try:
+            return _read(path)
+        except (SafetensorError, ValueError, KeyError, OSError):
+            path.replace(path.with_suffix(".damaged"))
+            return None
+
+    def put(self, content: Mapping[str, Any], tensors: Mapping[str, Tensor], notes: Mapping[str, Any]) -> str:
+        """Write a unit and return its key; raises ``StoreError`` if the disk refuses."""
+        key = self.key(content)
+        path = self.path(key)
+        metadata = {"content": canonical_json(content), "notes": canonical_json(notes)}
+        try:
+            with replacing(path) as temporary:
+                save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary, metadata)
+        except OSError as error:
+            raise StoreError(
+                f"state cannot be written to {path}: {error}. Set VITAN_CACHE to a folder with room."
+            ) from error
+        return key
+
+    def __iter__(self) -> Iterator[tuple[Path, Mapping[str, Any]]]:
+        """All files with what their keys were made of."""
+        for path in sorted(self.folder.glob("??/*.safetensors")):
+            try:
+                with safe_open(path, "pt") as file:
+                    yield path, json.loads(file.metadata()["content"])
+            except (SafetensorError, ValueError, KeyError, TypeError):
+                yield path, {}
+
+
+def _read(path: Path) -> Unit:
+    with safe_open(path, "pt") as file:
+        metadata = file.metadata()
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a mapping
+    return Unit(tensors, json.loads(metadata["content"]), json.loads(metadata["notes"]))
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary name beside ``path`` to write to, which becomes ``path`` at the end, or vanishes on an error."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem[:32]}-", suffix=path.suffix)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.chmod(0o666 & ~_umask())  # mkstemp makes files that only their owner can read
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def replacing_folder(path: Path) -> Iterator[Path]:
+    """A temporary folder beside ``path`` to fill, which takes its place at the end, or vanishes on an error."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}-"))
+    try:
+        yield temporary
+        temporary.chmod(0o777 & ~_umask())
+        if path.exists():
+            old = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}-old-"))
+            path.replace(old / path.name)
+            temporary.replace(path)
+            shutil.rmtree(old)
+        else:
+            temporary.replace(path)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a whole file or nothing."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
