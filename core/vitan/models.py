@@ -121,8 +121,6 @@ def load_model(
 
 def _with_own_weights(model: Model, path: Path) -> Model:
     """Weights that the user gave; the model's name then says which."""
-    if not model.spec.weights and not model.spec.formats:
-        raise MismatchError(f"{model.spec.name} is made without weights, so --weights {path} cannot be used with it")
     fitted, digest = fit(model.module, model.spec, path), file_sha256(path)
     info = replace(model.info, name=f"{model.spec.name}@{path.stem}-{digest[:6]}")
     return replace(model, info=info, digest=digest, origin=f"{path.name} ({fitted.format}), given by the user")
