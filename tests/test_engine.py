@@ -112,7 +112,7 @@ def test_analyses_share_a_pass_and_a_new_one_costs_only_itself(tmp_path):
     both = _run(tmp_path, analyses=[{"name": "norms"}, {"name": "sharpness"}])
     assert [outcome.analysis.spec.name for outcome in both] == ["norms", "sharpness"]
     assert Sharpness.forwards == []
-    assert [outcome.reused for outcome in both] == [False, False]
+    assert [outcome.reused for outcome in both] == [False, True]
 
 
 def test_an_interrupted_run_ends_with_the_same_numbers(tmp_path, monkeypatch):

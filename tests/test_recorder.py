@@ -217,6 +217,16 @@ def test_only_the_asked_block_leaves_the_fused_kernel(pixels):
         assert [block.attn.fused_attn for block in model.blocks] == [True, False, True]
 
 
+def test_a_model_that_never_fuses_is_read_as_well(pixels):
+    """As under TIMM_FUSED_ATTN=0."""
+    model = _timm()
+    for block in model.blocks:
+        block.attn.fused_attn = False
+    _, seen = _record(model, TIMM, ALL, pixels)
+    assert seen.keys() == {0, 1, 2}
+    assert not any(block.attn.fused_attn for block in model.blocks)
+
+
 def test_what_catches_nothing_is_an_error(pixels):
     class Mute(_PlainAttention):
         def forward(self, x):

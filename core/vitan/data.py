@@ -73,5 +73,5 @@ class Dataset(ABC):
         """A digest that changes when any sample, its order or its annotation changes. Must be cheap."""
 
     def classes(self) -> Sequence[str]:
-        """Names of the labels, in order of the label; empty where there are none."""
+        """Names of the labels, in order of the label; empty where the samples have none."""
         return ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -43,6 +44,11 @@ class Job:
         """How many images are looked at."""
         return len(self.dataset) if self.plan.limit is None else min(self.plan.limit, len(self.dataset))
 
+    @cached_property
+    def fingerprint(self) -> str:
+        """The dataset's; large ones take a moment."""
+        return self.dataset.fingerprint()
+
 
 def prepare(plan: Plan, plugins: Plugins) -> Job:
     """Look up and check everything that can be checked without loading weights.
@@ -62,6 +68,9 @@ def prepare(plan: Plan, plugins: Plugins) -> Job:
     dataset = open_dataset(spec, plan.dataset)
     if not len(dataset):
         raise MismatchError(f"dataset {spec.name} is empty")
+    for analysis in analyses:
+        if "label" in analysis.kind.requires(analysis.options) and not dataset.classes():
+            raise MismatchError(f"analysis {analysis.spec.name} needs labels, but {spec.name} has no classes here")
     return Job(plan, analyses, models, spec, dataset)
 
 

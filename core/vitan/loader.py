@@ -87,11 +87,11 @@ class Loader:
     def _read(self, index: int) -> _Seen | Skipped:
         try:
             sample = self._dataset[index]
+            seen, placement = self._view.place(sample.image)
         except ImageError as error:
             if not self._skip:
                 raise
             return Skipped(index, str(error))
-        seen, placement = self._view.place(sample.image)
         return index, sample, placement, to_tensor(seen, self._model.mean, self._model.std)
 
     def _collate(self, found: Sequence[_Seen | Skipped]) -> Batch | None:

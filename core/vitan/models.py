@@ -25,14 +25,15 @@ RECORDING_TOLERANCE = {torch.float32: 5e-5, torch.float16: 2e-2, torch.bfloat16:
 class Model:
     """A module with its weights, and what the engine knows of it.
 
-    ``digest`` is the sha256 of the weights file, or of the tensors where there is no file; ``origin`` says in words
-    where the weights came from.
+    ``tensors`` is the sha256 of the loaded parameters and buffers, ``digest`` that of the file they came from (the same
+    as ``tensors`` where there is no file); ``origin`` says in words where the weights came from.
     """
 
     spec: ModelSpec
     module: nn.Module
     info: ModelInfo
     taps: TapMap
+    tensors: str
     digest: str
     origin: str
 
@@ -47,10 +48,20 @@ class Model:
             out = self.module(pixels.to(parameter.device, parameter.dtype))
         return out[0] if isinstance(out, tuple) else out  # type: ignore[no-any-return]
 
-    def check_recording(self, wanted: Mapping[int, Collection[str]], pixels: Tensor) -> None:
-        """Run with and without recording; raises ``RecordingError`` if the output changed or a map has an odd shape."""
+    def check_recording(
+        self, wanted: Mapping[int, Collection[str]], pixels: Tensor, on_block: OnBlock = lambda *_: None
+    ) -> None:
+        """Run with and without recording; ``on_block`` sees what was recorded.
+
+        Raises ``RecordingError`` if that changed the output, or if an attention map is not one between the tokens.
+        """
+
+        def check(block: int, taps: Mapping[str, Tensor]) -> None:
+            self._check_attention(block, taps)
+            on_block(block, taps)
+
         plain = self.forward(pixels)
-        with self.record(wanted, self._check_attention):
+        with self.record(wanted, check):
             recorded = self.forward(pixels)
         off = float((recorded.float() - plain.float()).abs().max() / plain.float().abs().max().clamp(min=1e-12))
         if not off <= RECORDING_TOLERANCE.get(plain.dtype, 5e-5):
@@ -90,7 +101,8 @@ def as_built(spec: ModelSpec, blocks: Sequence[str] = ("all",)) -> Model:
         layout=spec.tokens(module) if spec.tokens else find_layout(module, spec.image_size),
         blocks=select_blocks(blocks, depth),
     )
-    return Model(spec=spec, module=module, info=info, taps=taps, digest="", origin="as built, from no file")
+    origin = "as built, from no file"
+    return Model(spec=spec, module=module, info=info, taps=taps, tensors="", digest="", origin=origin)
 
 
 def load_model(
@@ -107,16 +119,15 @@ def load_model(
     Raises ``WeightsError`` for weights that are not there or do not fit, and what ``as_built`` raises.
     """
     model = as_built(spec, blocks)
-    if weights is None and not spec.weights:
-        model = replace(model, digest=state_sha256(model.module))
-    elif weights is None:
+    if weights is not None:
+        model = _with_own_weights(model, weights)
+    elif spec.weights:
         path = locate(spec, progress=progress).path
         fitted = fit(model.module, spec, path)
         model = replace(model, digest=file_sha256(path), origin=f"{path.name} ({fitted.format})")
-    else:
-        model = _with_own_weights(model, weights)
+    tensors = state_sha256(model.module)
     model.module.to(device=device, dtype=dtype)
-    return model
+    return replace(model, tensors=tensors, digest=model.digest or tensors)
 
 
 def _with_own_weights(model: Model, path: Path) -> Model:

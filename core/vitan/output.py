@@ -131,7 +131,7 @@ def _provenance(outcome: Outcome, job: Job) -> dict[str, object]:
         "probe": {"name": outcome.analysis.spec.name, "version": outcome.analysis.kind.version},
         "provider": outcome.analysis.provider,
         "plan_sha256": job.plan.digest(),
-        "dataset": {"name": job.dataset_spec.name, "fingerprint": job.dataset.fingerprint(), "images": job.n},
+        "dataset": {"name": job.dataset_spec.name, "fingerprint": job.fingerprint, "images": job.n},
         "skipped": [{"index": skipped.index, "why": skipped.why} for skipped in outcome.skipped],
         "blocks": list(model.info.blocks),
         "state": "reused" if outcome.reused else "computed",

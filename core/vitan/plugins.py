@@ -193,9 +193,5 @@ def _import_file(path: Path) -> ModuleType:
         raise ImportError("it is not a Python file; the name must end in .py")
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # so that what it defines can be pickled
-    try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[spec.name]
-        raise
+    spec.loader.exec_module(module)
     return module

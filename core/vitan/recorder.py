@@ -155,13 +155,15 @@ class _BlockReader:
 
     def _attach_attention(self, stack: ExitStack) -> None:
         attention = self._module.get_submodule(self._map.attention)
-        direct = "attention" in self._names and hasattr(attention, "attn_drop") and not self._names & {"q", "k"}
+        joint = isinstance(getattr(attention, "qkv", None), nn.Linear)  # else values are only seen at the kernel
+        at_kernel = {"q", "k"} if joint else {"q", "k", "v"}
+        direct = "attention" in self._names and hasattr(attention, "attn_drop") and not self._names & at_kernel
         if direct:  # the module's own softmax
             softmax = attention.get_submodule("attn_drop")
             stack.callback(softmax.register_forward_hook(self._caught_softmax).remove)
-            if hasattr(attention, "fused_attn"):
-                stack.callback(setattr, attention, "fused_attn", attention.fused_attn)
-                attention.fused_attn = False  # type: ignore[assignment]  # a plain attribute of timm's modules
+        if hasattr(attention, "fused_attn"):  # what is seen at the kernel needs the kernel
+            stack.callback(setattr, attention, "fused_attn", attention.fused_attn)
+            attention.fused_attn = not direct  # type: ignore[assignment]  # a plain attribute of timm's modules
         if direct and "v" not in self._names:
             return
         mode = _Intercept(attention, self._names, self._caught)

@@ -101,7 +101,6 @@ class Pass:
         plan = job.plan
         self._partition = Partition(job.n, plan.batch_size, max(1, SHARD_IMAGES // plan.batch_size))
         self._loader = Loader(job.dataset, view, model.spec, skip=plan.on_error == "skip")
-        self._fingerprint = job.dataset.fingerprint()
         self._checked = False
 
     def run(self) -> list[Outcome]:
@@ -119,9 +118,9 @@ class Pass:
                     self._reporter.advance(sum(len(self._partition.indices(batch)) for batch in shard))
         finally:
             self._reporter.end()
-        reused = all(all(row) for row in have)
         return [
-            self._summarise(analysis, [row[i] for row in keys], reused) for i, analysis in enumerate(self._analyses)
+            self._summarise(analysis, [row[i] for row in keys], all(row[i] for row in have))
+            for i, analysis in enumerate(self._analyses)
         ]
 
     def _content(self, analysis: Analysis, shard: range) -> dict[str, Any]:
@@ -131,9 +130,9 @@ class Pass:
             "probe": [analysis.spec.name, analysis.provider.partition(" ")[0], analysis.kind.version],
             "options": analysis.options.seen(),
             "model": spec.name,
-            "weights": self._model.digest,
+            "weights": self._model.tensors,  # not of the file: how it is converted matters too
             "normalise": [spec.mean, spec.std],
-            "dataset": [self._job.dataset_spec.name, self._fingerprint],
+            "dataset": [self._job.dataset_spec.name, self._job.fingerprint],
             "view": [self._view.name, spec.image_size],
             "blocks": self._model.info.blocks,
             "dtype": plan.dtype,

@@ -13,7 +13,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from .errors import UnknownNameError
+from .errors import ImageError, UnknownNameError
+
+#: Long side over short side, beyond which scaling would take more memory than any picture is worth.
+_LONGEST = 200
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,10 @@ class View(Protocol):
         """The name that plans know it by."""
 
     def place(self, image: Image.Image) -> tuple[Image.Image, Placement]:
-        """The picture that the model sees, and where it lies in the one given."""
+        """The picture that the model sees, and where it lies in the one given.
+
+        Raises ``ImageError`` for a shape that cannot be laid out.
+        """
 
 
 @dataclass(frozen=True)
@@ -60,6 +66,10 @@ class Crop:
         """See ``View.place``."""
         width, height = image.size
         short = min(width, height)
+        if max(width, height) > _LONGEST * short:
+            raise ImageError(
+                f"a picture of {width} x {height} pixels is too long and thin for a view of {self.size} pixels"
+            )
         scaled = (int(self.size * width / short), int(self.size * height / short))
         left, top = (round((side - self.size) / 2.0) for side in scaled)
         resized = image if scaled == image.size else image.resize(scaled, Image.Resampling.BICUBIC)

@@ -35,10 +35,9 @@ def check_dataset(spec: DatasetSpec, **options: Any) -> None:
     for sample in samples:
         assert sample.image.mode == "RGB", f"{spec.name}: {sample.id} is {sample.image.mode}, not RGB"
         assert not sample.id.startswith(("/", "\\")), f"{spec.name}: id {sample.id} is a path of one machine"
-    if "label" in spec.offers:
-        names = dataset.classes()
+    if names := dataset.classes():
         for sample in samples:
-            assert sample.label is not None, f"{spec.name} offers labels, but {sample.id} has none"
-            assert not names or 0 <= sample.label < len(names), f"{spec.name}: {sample.id} has label {sample.label}"
+            assert sample.label is not None, f"{spec.name} has classes, but {sample.id} has no label"
+            assert 0 <= sample.label < len(names), f"{spec.name}: {sample.id} has label {sample.label}"
     clone = pickle.loads(pickle.dumps(dataset))
     assert len(clone) == len(dataset), f"{spec.name}: it does not survive pickling"
