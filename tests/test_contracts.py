@@ -1,0 +1,69 @@
+"""The contract suite over everything that is registered."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from vitan.plugins import installed
+from vitan.testing import check_dataset, check_model, check_probe
+from vitan_datasets._imagenet50 import class_names
+
+MODELS = {spec.name: spec for _, spec in installed().models}
+PROBES = {spec.name: spec for _, spec in installed().probes}
+DATASETS = {spec.name: spec for _, spec in installed().datasets}
+
+
+def test_nothing_failed_to_load():
+    assert installed().failures == []
+    assert MODELS
+    assert PROBES
+    assert DATASETS
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_models_by_structure(name):
+    check_model(MODELS[name], forward=False)
+
+
+def _by_running(spec):
+    """Large architectures and fine grids take many seconds each: with ``-m large``."""
+    large = spec.arch not in ("T", "S", "B") or spec.image_size // spec.patch > 16
+    return pytest.param(spec.name, marks=[pytest.mark.large] if large else [])
+
+
+@pytest.mark.parametrize("name", [_by_running(spec) for spec in MODELS.values()])
+def test_models_by_running(name):
+    check_model(MODELS[name])
+
+
+@pytest.mark.parametrize("name", PROBES)
+def test_probes(name):
+    check_probe(PROBES[name])
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_datasets(name, tmp_path):
+    make = {"folder": _folder, "imagenet50": _imagenet50}.get(name, lambda _: {})
+    check_dataset(DATASETS[name], **make(tmp_path))
+
+
+def _picture(path: Path, seed: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.random.default_rng(seed).integers(0, 255, (20, 30, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(path)
+
+
+def _folder(root: Path) -> dict[str, object]:
+    for i, name in enumerate(("cat/1.png", "cat/2.JPG", "dog/1.jpg")):
+        _picture(root / name, i)
+    return {"root": root}
+
+
+def _imagenet50(root: Path) -> dict[str, object]:
+    for i, wnid in enumerate(class_names()):
+        for n in range(2):
+            _picture(root / wnid / f"{wnid}_{n}.JPEG", 2 * i + n)
+    return {"root": root, "per_class": 2}
