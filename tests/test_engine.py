@@ -16,7 +16,7 @@ from toys import Sharpness, toy_plugins
 from vitan.errors import ImageError, MismatchError, OptionError, PlanError, UnknownNameError
 from vitan.job import prepare, resolve
 from vitan.loader import Partition
-from vitan.models import select_blocks
+from vitan.blocks import select_blocks
 from vitan.output import write_comparisons, write_outcome, write_root
 from vitan.plan import Plan, make_plan, read_plan
 from vitan.runner import run_model
@@ -299,6 +299,7 @@ def test_blocks_that_are_not_there(word):
         ({"dataset": {"name": "picture"}}, UnknownNameError, "vitan list datasets"),
         ({"analyses": [{"name": "sharpness", "options": {"power": "x"}}]}, OptionError, r"--power \(sharpness\)"),
         ({"analyses": [{"name": "sharpness", "options": {"pwr": 1}}]}, OptionError, "no option 'pwr'; it has power"),
+        ({"blocks": ["lst"]}, MismatchError, "--blocks lst: give 'all'"),
         ({"device": "cuda:99"}, OptionError, "use --device cpu"),
         ({"device": "tpu9"}, OptionError, "use 'cpu'"),
         ({"models": [{"name": "toy-T8", "weights": "/nowhere/x.pth"}]}, MismatchError, "no such file"),

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from pydantic import ValidationError
 
+from .blocks import DEEPEST, select_blocks
 from .data import Dataset
 from .errors import MismatchError, OptionError
 from .options import Options, allowed
@@ -64,6 +65,7 @@ def prepare(plan: Plan, plugins: Plugins) -> Job:
     for part, _ in models:
         if part.weights is not None and not part.weights.is_file():
             raise MismatchError(f"--weights {part.weights}: there is no such file")
+    select_blocks(plan.blocks, DEEPEST)
     _check_device(plan.device)
     dataset = open_dataset(spec, plan.dataset)
     if not len(dataset):

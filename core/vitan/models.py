@@ -9,7 +9,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from .errors import MismatchError, RecordingError
+from .blocks import select_blocks
+from .errors import RecordingError
 from .layout import describe, find_layout
 from .probe import ModelInfo
 from .recorder import OnBlock, Recorder, find_blocks
@@ -135,37 +136,3 @@ def _with_own_weights(model: Model, path: Path) -> Model:
     fitted, digest = fit(model.module, model.spec, path), file_sha256(path)
     info = replace(model.info, name=f"{model.spec.name}@{path.stem}-{digest[:6]}")
     return replace(model, info=info, digest=digest, origin=f"{path.name} ({fitted.format}), given by the user")
-
-
-#: Names for blocks by depth, as in the published code: quarter points count the last block of that quarter.
-NAMED_BLOCKS: Mapping[str, Callable[[int], int]] = {
-    "first": lambda depth: 0,  # noqa: ARG005
-    "q1": lambda depth: depth // 4 - 1,
-    "middle": lambda depth: depth // 2 - 1,
-    "q3": lambda depth: 3 * depth // 4 - 1,
-    "last": lambda depth: depth - 1,
-}
-
-
-def select_blocks(wanted: Sequence[str], depth: int) -> tuple[int, ...]:
-    """Blocks by name (``all``, ``first``, ``q1``, ``middle``, ``q3``, ``last``), index or range (``3-7``), ascending.
-
-    Raises ``MismatchError`` for a word that is none of these or a block that the model does not have.
-    """
-    chosen: set[int] = set()
-    for word in wanted:
-        low, dash, high = word.partition("-")
-        if word == "all":
-            chosen.update(range(depth))
-        elif word in NAMED_BLOCKS:
-            chosen.add(max(0, NAMED_BLOCKS[word](depth)))
-        elif word.isdigit():
-            chosen.add(int(word))
-        elif dash and low.isdigit() and high.isdigit() and int(low) <= int(high):
-            chosen.update(range(int(low), int(high) + 1))
-        else:
-            names = ", ".join(NAMED_BLOCKS)
-            raise MismatchError(f"--blocks {word}: give 'all', an index, a range such as 3-7, or one of {names}")
-    if not chosen or max(chosen) >= depth:
-        raise MismatchError(f"--blocks {','.join(wanted)}: the model has blocks 0 to {depth - 1}")
-    return tuple(sorted(chosen))

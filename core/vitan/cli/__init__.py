@@ -1,0 +1,16 @@
+"""The ``vitan`` command. Its modules import light things only; what is heavy is imported inside the commands."""
+
+from .app import main
+from .cache import cache
+from .completion import completion
+from .doctor import doctor
+from .listing import list_
+from .run import run
+from .show import show
+from .validate import validate
+from .verify import verify
+
+__all__ = ["main"]
+
+for command in (run, list_, show, validate, verify, doctor, cache, completion):
+    main.add_command(command)

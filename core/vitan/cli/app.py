@@ -1,0 +1,102 @@
+"""The command group: plugins, errors and exit codes."""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .. import __version__
+from ..errors import VitanError
+
+if TYPE_CHECKING:
+    from ..plugins import Plugins
+
+INTERRUPTED = 130
+
+
+class Main(click.Group):
+    """Turns errors into messages and exit codes; what is no ``VitanError`` is a bug and keeps its traceback."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """In the order in which they were added, not in that of the alphabet."""
+        return list(self.commands)
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Run and leave with 0 done, 1 failed, 2 usage, 130 interrupted."""
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="replace")  # an arrow must not stop a terminal that has none
+        kwargs["standalone_mode"] = False
+        try:
+            code = super().main(*args, **kwargs)
+        except click.ClickException as error:
+            error.show()
+            code = error.exit_code
+        except VitanError as error:
+            click.secho(f"error: {error}", fg="red", err=True)
+            code = error.exit_code
+        except click.Abort as error:
+            click.echo("; ".join(["interrupted", *map(str, error.args)]), err=True)
+            code = INTERRUPTED
+        sys.exit(code if isinstance(code, int) else 0)
+
+
+def complete_files(ctx: click.Context, param: click.Parameter, incomplete: str) -> Any:  # noqa: ARG001
+    """Let the shell complete paths."""
+    from click.shell_completion import CompletionItem
+
+    return [CompletionItem(incomplete, type="file")]
+
+
+plugin_option = click.option(
+    "-p",
+    "--plugin",
+    "plugin_files",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="FILE.py",
+    shell_complete=complete_files,
+    help="Use a plugin that is one Python file; may be repeated.",
+)
+
+
+@click.group(cls=Main, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="vitan", message="%(prog)s %(version)s")
+@plugin_option
+@click.pass_context
+def main(ctx: click.Context, /, plugin_files: tuple[Path, ...]) -> None:  # noqa: ARG001  # read by ``plugins_of``
+    """See what a Vision Transformer does, where in its layers, and how its training matters.
+
+    \b
+    vitan run attention --model dino-B16      photographs that come with vitan
+    vitan list                                all models, analyses and datasets
+    vitan show attention                      what it measures, and its options
+    """  # \b keeps click from joining the lines
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+
+
+def plugins_of(ctx: click.Context, more: Iterable[Path] = (), *, warn: bool = True) -> Plugins:
+    """What is installed, with the files given with ``-p``; found once per command.
+
+    Those that fail are reported, one line each. Raises ``PluginError`` for a file that cannot be used.
+    """
+    root = ctx.find_root()
+    if root.obj is None:
+        from ..plugins import Plugins
+
+        root.obj = Plugins()
+        root.obj.load_installed()
+        for failure in root.obj.failures if warn else ():
+            line = " ".join(str(failure).split())
+            click.echo(f"warning: {line}; 'vitan doctor' tells more", err=True)
+        more = [*root.params.get("plugin_files", ()), *more]
+    for path in more:
+        root.obj.load_file(path)
+    found: Plugins = root.obj
+    return found

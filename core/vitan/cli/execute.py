@@ -1,0 +1,152 @@
+"""Run a plan, write it out model by model, and say what came of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import click
+import torch
+
+from ..errors import OptionError, UsageError, VitanError
+from ..job import Job, prepare, resolve
+from ..output import Written, write_comparisons, write_outcome, write_root
+from ..paths import states_dir
+from ..plan import Plan
+from ..plugins import Plugins
+from ..runner import Outcome, run_model
+from ..store import Store
+from .options import PluginOption
+from .progress import Bars, Lines, reporter
+from .run import flags_as_typed
+from .summary import as_dict, many_models, one_model, pictures
+
+
+@dataclass
+class Report:
+    """What has been done so far: outcomes with where they were written, and the models that failed with why."""
+
+    done: list[tuple[Outcome, Written]] = field(default_factory=list)
+    failed: list[tuple[str, VitanError]] = field(default_factory=list)
+    comparisons: tuple[Path, ...] = ()
+
+
+def execute(
+    plan: Plan, plugins: Plugins, output: Path, brought: Sequence[PluginOption], *, figures: bool, as_json: bool
+) -> int:
+    """Run a plan and print its summary; returns the exit code.
+
+    Each model is run and written before the next one starts. Of several models one that fails does not stop the others.
+    """
+    try:
+        job = prepare(resolve(plan, plugins), plugins)
+    except OptionError as error:
+        raise OptionError(flags_as_typed(str(error), brought)) from None
+    _make_folder(output)
+    report, progress = Report(), reporter()
+    progress.note(f"device {_device_name(plan.device)}")
+    try:
+        for index in range(len(job.models)):
+            _one(job, index, output, report, progress, figures)
+        if figures:
+            report.comparisons = write_comparisons([outcome for outcome, _ in report.done], output)
+    except KeyboardInterrupt:
+        raise click.Abort("finished parts are kept, run the same command to go on") from None
+    finally:
+        progress.close()
+    _print(report, job, output, as_json)
+    for name, failure in report.failed:
+        click.secho(f"error: {name}: {failure}", fg="red", err=True)
+    return 1 if report.failed else 0
+
+
+def _one(job: Job, index: int, output: Path, report: Report, progress: Bars | Lines, figures: bool) -> None:
+    """Run and write one model. Its error is kept for the end if there are others, and raised if it is alone."""
+    name = job.models[index][0].name
+    try:
+        outcomes = _run_model(job, index, progress)
+        _say(outcomes, job, progress, figures)
+        written = [write_outcome(outcome, job, output, figures=figures) for outcome in outcomes]
+    except VitanError as error:
+        if len(job.models) == 1:
+            raise
+        progress.close()
+        progress.note(f"error: {name}: {error}\n  going on without it")
+        report.failed.append((name, error))
+        return
+    write_root(output)
+    # twenty models would not fit into memory, and what is compared is their results
+    light = [replace(each, model=replace(each.model, module=torch.nn.Identity())) for each in outcomes]
+    report.done += zip(light, written, strict=True)
+
+
+def _run_model(job: Job, index: int, progress: Bars | Lines) -> list[Outcome]:
+    try:
+        return run_model(job, index, Store(states_dir()), progress)
+    except torch.cuda.OutOfMemoryError as error:
+        size = job.plan.batch_size
+        hint = f"try --batch-size {size // 2}" if size > 1 else "try --dtype float16 or --device cpu"
+        raise VitanError(f"the memory of {job.plan.device} is not enough for --batch-size {size}; {hint}") from error
+
+
+def _say(outcomes: Sequence[Outcome], job: Job, progress: Bars | Lines, figures: bool) -> None:
+    """Notes about one model: what was reused, which images were left out, and that drawing takes its time."""
+    if all(outcome.reused for outcome in outcomes):
+        progress.note("  reused stored state; no forward pass needed")
+    else:
+        for outcome in outcomes:
+            if outcome.reused:
+                progress.note(f"  {outcome.analysis.spec.name}: reused stored state")
+    skipped = dict.fromkeys(each for outcome in outcomes for each in outcome.skipped)
+    if skipped:
+        progress.note(f"warning: {len(skipped)} of {job.n} images could not be read and were left out:")
+        for each in skipped:
+            progress.note(f"  {each.why}")
+    if drawn := [outcome.analysis.spec.name for outcome in outcomes if figures and outcome.analysis.spec.figures]:
+        progress.note(f"  drawing {', '.join(drawn)}")
+
+
+def _make_folder(output: Path) -> None:
+    """Before anything is computed for it."""
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        probe = output / ".vitan-write-test"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise UsageError(
+            f"--output {output}: nothing can be written there ({error.strerror}); choose another"
+        ) from None
+
+
+def _device_name(device: str) -> str:
+    if device.startswith("cuda"):
+        return f"{device} ({torch.cuda.get_device_name(device)})"
+    return device if device != "cpu" or torch.cuda.is_available() else "cpu (torch sees no GPU)"
+
+
+def _print(report: Report, job: Job, output: Path, as_json: bool) -> None:
+    records = output / "records.csv"
+    if as_json:
+        summary = {
+            "output": str(output),
+            "records": str(records),
+            "plan_sha256": job.plan.digest(),
+            "device": job.plan.device,
+            "runs": [as_dict(outcome, written) for outcome, written in report.done],
+            "comparisons": [str(path) for path in report.comparisons],
+            "failed": [{"model": name, "error": str(error)} for name, error in report.failed],
+        }
+        click.echo(json.dumps(summary, indent=2))
+        return
+    if not report.done:
+        return
+    table = one_model if len(job.models) == 1 else many_models
+    for analysis in job.analyses:
+        outcomes = [outcome for outcome, _ in report.done if outcome.analysis.spec is analysis.spec]
+        click.echo("\n".join(table(outcomes)) + "\n")
+    for path in pictures([written for _, written in report.done], report.comparisons, output):
+        click.echo(f"pictures  {path}")
+    click.echo(f"numbers   {records}")

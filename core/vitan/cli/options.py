@@ -1,0 +1,151 @@
+"""The options of analyses and datasets, as options of the command line.
+
+click only splits the command line here; pydantic alone decides what is valid, in one place and with one wording.
+"""
+
+from __future__ import annotations
+
+import types
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
+
+import click
+
+if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
+
+    from ..options import Options
+
+_KINDS = {int: "INTEGER", float: "NUMBER", str: "TEXT", Path: "PATH", bool: "yes/no"}
+
+
+@dataclass(frozen=True)
+class Field:
+    """One option of an analysis or a dataset, in words."""
+
+    name: str
+    kind: str
+    description: str
+    required: bool
+    default: Any
+    allowed: str
+    choices: tuple[Any, ...]
+    many: bool
+    optional: bool
+
+    @property
+    def flag(self) -> str:
+        """As it is typed where no other analysis has an option of that name."""
+        return "--" + self.name.replace("_", "-")
+
+    @property
+    def note(self) -> str:
+        """Default and range, in brackets."""
+        default = "required" if self.required else f"default: {spell(self.default)}"
+        return f"[{default}; {self.allowed}]" if self.allowed else f"[{default}]"
+
+
+def fields_of(kind: type[Options]) -> list[Field]:
+    """The options of an analysis or a dataset, in their order."""
+    return [_field(name, info) for name, info in kind.model_fields.items()]
+
+
+def spell(value: Any) -> str:
+    """A value as one would type it."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, (tuple, list, set, frozenset)):
+        return ",".join(map(spell, value)) or "none"
+    return "none" if value is None else str(value.value if isinstance(value, Enum) else value)
+
+
+@dataclass(frozen=True)
+class Part:
+    """An analysis or a dataset that was asked for: its kind, the name that was typed, its own name and its options."""
+
+    kind: str
+    name: str
+    owner: str
+    options: type[Options]
+
+
+class PluginOption(click.Option):
+    """An option that an analysis or a dataset brings."""
+
+    def __init__(self, part: Part, field: Field, flag: str, number: int) -> None:
+        self.part, self.field, self.flag = part, field, flag
+        yes_no = field.kind == _KINDS[bool]
+        super().__init__(
+            [f"{flag}/--no-{flag[2:]}" if yes_no else flag, f"plugin_option_{number}"],
+            default=None,
+            is_flag=yes_no,
+            multiple=field.many,
+            metavar=None if yes_no else field.kind,
+            help=f"{field.description}  {field.note}".strip(),
+        )
+
+    def parsed(self, given: Any) -> Any:
+        """What pydantic is given for the text that was typed."""
+        if self.field.many:
+            return [self._one(word.strip()) for text in given for word in text.split(",") if word.strip()]
+        return self._one(given)
+
+    def _one(self, text: Any) -> Any:
+        if self.field.optional and text == "none":
+            return None
+        return next((choice for choice in self.field.choices if spell(choice) == text), text)
+
+
+def plugin_options(parts: Sequence[Part], taken: Collection[str]) -> list[PluginOption]:
+    """Options for what was asked for: ``--mass``, or ``--attention.mass`` where ``--mass`` is said twice.
+
+    ``taken`` are the flags that the command has itself.
+    """
+    fields = [(part, field) for part in parts for field in fields_of(part.options)]
+    count = Counter(field.flag for _, field in fields)
+    made = []
+    for number, (part, field) in enumerate(fields):
+        alone = count[field.flag] == 1 and field.flag not in taken
+        made.append(PluginOption(part, field, field.flag if alone else f"--{part.owner}.{field.flag[2:]}", number))
+    return made
+
+
+def _field(name: str, info: FieldInfo) -> Field:
+    from ..options import allowed
+
+    hint, optional = _bare(info.annotation)
+    many = get_origin(hint) in (tuple, list, set, frozenset)
+    item = _bare(get_args(hint)[0])[0] if many else hint
+    choices = _choices(item)
+    word = "|".join(map(spell, choices)) if choices else _KINDS.get(item, "TEXT")
+    return Field(
+        name=name,
+        kind=f"{word},…" if many else word,
+        description=info.description or "",
+        required=info.is_required(),
+        default=None if info.is_required() else info.get_default(call_default_factory=True),
+        allowed=allowed(name, info),
+        choices=choices,
+        many=many,
+        optional=optional,
+    )
+
+
+def _choices(hint: Any) -> tuple[Any, ...]:
+    if get_origin(hint) is Literal:
+        return get_args(hint)
+    return tuple(hint) if isinstance(hint, type) and issubclass(hint, Enum) else ()
+
+
+def _bare(hint: Any) -> tuple[Any, bool]:
+    """A type without ``Annotated`` and ``None``, and whether it had ``None``."""
+    if get_origin(hint) is Annotated:
+        return _bare(get_args(hint)[0])
+    if get_origin(hint) in (Union, types.UnionType):
+        inner = [arg for arg in get_args(hint) if arg is not type(None)]
+        return (_bare(inner[0])[0] if len(inner) == 1 else str), len(inner) < len(get_args(hint))
+    return hint, False
