@@ -13,10 +13,10 @@ import torch
 import vitan.runner
 from safetensors import safe_open
 from toys import Sharpness, toy_plugins
+from vitan.blocks import select_blocks
 from vitan.errors import ImageError, MismatchError, OptionError, PlanError, UnknownNameError
 from vitan.job import prepare, resolve
 from vitan.loader import Partition
-from vitan.blocks import select_blocks
 from vitan.output import write_comparisons, write_outcome, write_root
 from vitan.plan import Plan, make_plan, read_plan
 from vitan.runner import run_model
@@ -247,18 +247,21 @@ def test_output_folder(tmp_path):
 def test_writing_is_whole_or_not_at_all(tmp_path):
     target = tmp_path / "file.txt"
     target.write_text("old")
-    with pytest.raises(RuntimeError), replacing(target) as temporary:
-        temporary.write_text("half")
-        raise RuntimeError
+    with pytest.raises(IsADirectoryError), replacing(target) as temporary:
+        _fail_after_writing(temporary)
     assert target.read_text() == "old"
     folder = tmp_path / "folder"
     with replacing_folder(folder) as new:
         (new / "a").write_text("1")
-    with pytest.raises(RuntimeError), replacing_folder(folder) as new:
-        (new / "b").write_text("2")
-        raise RuntimeError
-    assert sorted(os.listdir(tmp_path)) == ["file.txt", "folder"]
-    assert os.listdir(folder) == ["a"]
+    with pytest.raises(IsADirectoryError), replacing_folder(folder) as new:
+        _fail_after_writing(new / "b")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file.txt", "folder"]
+    assert [path.name for path in folder.iterdir()] == ["a"]
+
+
+def _fail_after_writing(path):
+    path.write_text("half")
+    raise IsADirectoryError
 
 
 @pytest.mark.parametrize(("n", "batch", "shard"), [(11, 2, 2), (1, 8, 1), (16, 4, 3), (5, 5, 1)])

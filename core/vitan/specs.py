@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .taps import TapMap
     from .tokens import TokenLayout
 
-_NAME = re.compile(r"[a-z][a-z0-9_]*(?:-[A-Za-z0-9]+)*")
+_NAME = re.compile(r"[a-z][a-z0-9_]*(?:-[A-Za-z0-9]+)*(?::[\w./@+-]+)?")
 
 #: Tensors by key, as a checkpoint holds them or as ``nn.Module.load_state_dict`` takes them.
 StateDict: TypeAlias = "Mapping[str, Tensor]"
@@ -31,7 +31,8 @@ StateDict: TypeAlias = "Mapping[str, Tensor]"
 class Spec:
     """What every spec has.
 
-    ``name`` is words of letters and digits joined by ``-`` and starts in lower case; ``summary`` is one line.
+    ``name`` is words of letters and digits joined by ``-`` and starts in lower case; ``summary`` is one line. A catalog
+    calls its models by its own name, a colon, and the library's name.
 
     Raises ``ValueError`` for a malformed name or an empty summary.
     """

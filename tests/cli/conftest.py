@@ -3,11 +3,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.metadata import distributions
 from pathlib import Path
 
 import pytest
 
 TOYS = Path(__file__).with_name("toys.py")
+#: Whatever else is installed here must not show up in these tests.
+INSTALLED = sorted({d.name for d in distributions() for point in d.entry_points if point.group == "vitan"})
 
 
 @dataclass(frozen=True)
@@ -24,7 +27,7 @@ Vitan = Callable[..., Ran]
 def _isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A cache, a working folder and a terminal of the test's own, and none of the plugins that are installed."""
     monkeypatch.setenv("VITAN_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("VITAN_DISABLE_PLUGINS", "vitan")
+    monkeypatch.setenv("VITAN_DISABLE_PLUGINS", ",".join(INSTALLED))
     monkeypatch.setenv("VITAN_OFFLINE", "1")
     monkeypatch.setenv("COLUMNS", "80")
     work = tmp_path / "work"

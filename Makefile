@@ -1,0 +1,46 @@
+# Everything happens in $(VENV); nothing but Python (3.10 or newer, with venv) is needed beforehand.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+RUN := OMP_WAIT_POLICY=passive $(BIN)/python -m
+
+.PHONY: demo test golden lint bench check check-wheel clean
+
+demo: $(VENV)/.demo  ## a real model on real photographs: a table and pictures in results/
+	$(BIN)/vitan run attention attention-maps --model saliency-S14 --output results
+
+test: $(VENV)/.dev  ## the default tests, a few minutes on two cores
+	$(RUN) pytest -n 2 --dist worksteal
+
+golden: $(VENV)/.dev  ## only the comparison with the published code's numbers (VITAN_GOLDEN=DIR for another set)
+	$(RUN) pytest -m golden
+
+lint: $(VENV)/.dev  ## style and types
+	$(RUN) ruff check
+	$(RUN) ruff format --check
+	$(RUN) mypy
+
+bench: $(VENV)/.dev  ## what the analyses cost beside the forward pass; prints ratios, asserts nothing
+	$(RUN) benchmarks.attention
+
+check: lint test check-wheel  ## all that must hold before a change lands
+
+check-wheel: $(VENV)/.dev  ## the wheel, installed beside a third party's, and run from an empty folder
+	$(RUN) pytest -m install
+	sh tests/smoke.sh "$(PYTHON)" "$(BIN)"
+
+clean:
+	rm -rf $(VENV) build dist results *.egg-info
+
+$(VENV)/.installed: setup.cfg pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable .
+	touch $@
+
+$(VENV)/.demo: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet ./examples/vitan-saliency
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch $@

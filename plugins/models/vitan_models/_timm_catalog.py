@@ -1,0 +1,118 @@
+"""Specs of timm's models, made from what timm knows of them."""
+
+from __future__ import annotations
+
+import difflib
+from functools import partial
+from typing import Any
+
+import timm
+import torch
+from vitan.errors import MismatchError, UnknownNameError
+from vitan.layout import describe, find_layout
+from vitan.specs import CheckpointFormat, HubSource, ModelSpec, StateDict, UrlSource, WeightSource
+from vitan.taps import TIMM
+
+from .timm_vit import JAX
+from .vit import build_vit
+
+#: timm's modules of plain Vision Transformers: one sequence of tokens, blocks of one attention and one MLP.
+FAMILIES = ("vision_transformer", "deit", "beit", "eva", "vision_transformer_hybrid", "vision_transformer_relpos")
+
+
+def spec(name: str) -> ModelSpec:
+    """See ``catalogs.timm_model``."""
+    config = _config(name)
+    full = f"{config.architecture}.{config.tag}"
+    _, rows, columns = config.input_size
+    if rows != columns:
+        raise MismatchError(f"timm:{full} takes pictures of {rows} x {columns} pixels; vitan makes square ones")
+    return ModelSpec(
+        name=f"timm:{full}",
+        summary=f"timm's {config.architecture}, weights {config.tag}",
+        family=config.tag,
+        arch=config.architecture,
+        patch=patch_size(full, rows),
+        image_size=rows,
+        mean=_three(config.mean),
+        std=_three(config.std),
+        build=partial(build_vit, full),
+        weights=_sources(config, full),
+        formats=(CheckpointFormat(name="timm's own file", convert=without_tables, unused=_head(full)), JAX),
+        paper=config.origin_url or "",
+    )
+
+
+def check_family(architecture: str) -> None:
+    """Refuse what is no plain Vision Transformer before it is built; raises ``MismatchError``."""
+    family = timm.models.model_entrypoint(architecture).__module__.rpartition(".")[2]
+    if family not in FAMILIES:
+        raise MismatchError(
+            f"{architecture} is of timm's {family} family; vitan reads plain Vision Transformers, "
+            f"which are timm's {', '.join(FAMILIES)}"
+        )
+
+
+def patch_size(architecture: str, image_size: int) -> int:
+    """The side of a patch in pixels, once the architecture is seen to be one that vitan can read."""
+    module = _outline(architecture, num_classes=0)
+    describe(module, TIMM)
+    return image_size // find_layout(module, image_size).grid[0]
+
+
+def without_tables(state: StateDict) -> StateDict:
+    """What was learned: timm computes indices of relative positions and rotary tables, which its older files hold."""
+
+    def is_table(key: str) -> bool:
+        return "relative_position_index" in key or ("rope" in key and key != "rope.freqs")
+
+    return {key: value for key, value in state.items() if not is_table(key)}
+
+
+def _config(name: str) -> Any:
+    """timm's record of the weights; raises ``UnknownNameError`` or ``MismatchError``."""
+    architecture, _, tag = name.partition(".")
+    if not timm.is_model(architecture):
+        known = [model for family in FAMILIES for model in timm.list_models(module=family)]
+        raise _unknown(name, difflib.get_close_matches(architecture, known, n=3))
+    check_family(architecture)
+    tags = timm.list_pretrained(f"{architecture}.*")
+    if tag and name not in tags:
+        raise _unknown(name, difflib.get_close_matches(name, tags, n=3, cutoff=0.0))
+    config: Any = timm.get_pretrained_cfg(name)
+    if not tags or not config.hf_hub_id:
+        raise MismatchError(f"timm has no weights of {name} in its own format, so that vitan cannot load it by name")
+    return config
+
+
+def _unknown(name: str, close: list[str]) -> UnknownNameError:
+    also = " timm.list_pretrained() names those of timm."
+    return UnknownNameError("model", f"timm:{name}", [f"timm:{other}" for other in close], also)
+
+
+def _sources(config: Any, full: str) -> tuple[WeightSource, ...]:
+    """timm's own copy, then the publisher's file, whose keys may or may not be timm's."""
+    licence = config.license or "unknown"
+    repository = config.hf_hub_id
+    repository = f"timm/{full}" if repository.endswith("/") else repository
+    copy = HubSource(repo=repository, file=config.hf_hub_filename or "model.safetensors", licence=licence)
+    if not isinstance(config.url, str) or not config.url:
+        return (copy,)
+    return (copy, UrlSource(url=config.url, licence=licence, note="the publisher's file"))
+
+
+def _head(full: str) -> frozenset[str]:
+    """The keys of the classifier, which vitan leaves out."""
+    return frozenset(_outline(full).state_dict().keys() - _outline(full, num_classes=0).state_dict().keys())
+
+
+def _outline(architecture: str, **changes: Any) -> torch.nn.Module:
+    """The module without memory for its values."""
+    with torch.device("meta"):
+        module: torch.nn.Module = timm.create_model(architecture, pretrained=False, **changes)
+    return module
+
+
+def _three(values: tuple[float, ...]) -> tuple[float, float, float]:
+    red, green, blue = map(float, values)
+    return red, green, blue

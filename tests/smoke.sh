@@ -1,0 +1,24 @@
+#!/bin/sh
+# Build the wheel, install it into a fresh environment, and use it from an empty folder, as a newcomer would.
+# usage: smoke.sh PYTHON BIN   (PYTHON makes the environment, BIN/python builds the wheel)
+set -eu
+here=$(pwd)
+python=$1
+bin=$(cd "$2" && pwd)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+"$bin/python" -m build --wheel --outdir "$work/dist" "$here"
+"$python" -m venv "$work/venv"
+"$work/venv/bin/python" -m pip install --quiet "$work"/dist/*.whl
+mkdir "$work/empty"
+cd "$work/empty"
+export VITAN_CACHE="$work/cache"
+vitan="$work/venv/bin/vitan"
+"$vitan" --version
+"$vitan" list
+"$vitan" verify
+"$vitan" doctor
+"$vitan" run attention attention-maps --model random-S16 --limit 2
+test -s results/records.csv
+find results -name '*.png' | grep -q .
+echo "the installed wheel works"
