@@ -29,7 +29,8 @@ from .results import to_csv
 from .runner import Outcome
 from .store import replacing_folder, write_text
 
-_DPI = 160
+_DPI = 160  # or more, where a figure asks for it
+_MARGIN = 0.1  # inches around a figure
 
 
 @dataclass(frozen=True)
@@ -93,8 +94,12 @@ def _save_one(drawing: Drawing, stem: Path) -> Path:
     """Save and return the picture to show; names may hold dots, so suffixes are appended, not replaced."""
     png, svg, gif = (stem.with_name(f"{stem.name}.{suffix}") for suffix in ("png", "svg", "gif"))
     if isinstance(drawing, Plot):
-        drawing.figure.savefig(png, dpi=_DPI, bbox_inches="tight", metadata={"Software": None})
-        drawing.figure.savefig(svg, bbox_inches="tight", metadata={"Date": None})
+        figure = drawing.figure
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")  # laid out once for both files: laying out takes longer than drawing
+        box = figure.get_tightbbox().padded(_MARGIN)
+        figure.savefig(png, dpi=max(_DPI, figure.dpi), bbox_inches=box, metadata={"Software": None})
+        figure.savefig(svg, bbox_inches=box, metadata={"Date": None})
         return png
     if isinstance(drawing, Picture):
         Image.fromarray(drawing.pixels).save(png, optimize=True)
@@ -103,7 +108,9 @@ def _save_one(drawing: Drawing, stem: Path) -> Path:
 
 
 def _save_animation(drawing: Animation, path: Path) -> Path:
-    first, *rest = (Image.fromarray(frame).quantize(128) for frame in drawing.frames)
+    # One palette for all frames, and no dither: what stands still must not flicker, and then takes no space.
+    palette, plain = Image.fromarray(np.concatenate(drawing.frames)).quantize(), Image.Dither.NONE
+    first, *rest = (Image.fromarray(frame).quantize(palette=palette, dither=plain) for frame in drawing.frames)
     milliseconds = round(1000 * drawing.seconds_per_frame)
     first.save(path, save_all=True, append_images=rest, duration=milliseconds, loop=0)
     return path
