@@ -1,0 +1,267 @@
+"""What the attention analysis costs: against the forward pass it rides on, and against its straightforward form.
+
+    python benchmarks/attention.py [--rounds 9] [--batch 4]
+
+CPU seconds of one thread, so that other work on the machine disturbs little. Whatever is compared runs in turn, round
+by round, and a ratio is the median of the rounds' ratios, with the smallest and the largest beside it.
+"""
+
+# the environment must be set before torch is imported
+from __future__ import annotations
+
+import os
+
+os.environ |= {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"}
+
+import argparse
+import math
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import timm
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from vitan.data import Batch
+from vitan.probe import ModelInfo
+from vitan.recorder import Recorder
+from vitan.results import Result
+from vitan.taps import TIMM
+from vitan.tokens import TokenLayout
+from vitan_analyses.attention.probe import AttentionOptions, AttentionProbe
+from vitan_analyses.attention.reduce import BlockReducer
+
+DEPTH, HEADS, DIM = 12, 12, 768  # ViT-B
+KINDS = ("stacked: the published metrics", "tiled: these, entropy and head means", "tiled: everything, with exact sums")
+SIDE, LARGE_SIDE = 14, 28  # patch 16 and patch 8, at 224 pixels
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--batch", type=int, default=4, help="images per forward pass")
+    parser.add_argument("--memory", choices=["idle", "stacked", "reduced", "watched"], help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    torch.set_grad_enabled(False)
+    if args.memory:
+        measure_memory(args.memory)
+        return
+    print(f"torch {torch.__version__}, timm {timm.__version__}, one thread; ViT-B, random weights")
+    against_forward(args.rounds, args.batch)
+    against_stacked(args.rounds)
+    against_stacked_at_785()
+
+
+def against_forward(rounds: int, images: int) -> None:
+    """The forward pass alone (fused kernel), and with recording and analysis; the analysis is also timed inside."""
+    model = timm.create_model("vit_base_patch16_224", pretrained=False).eval()
+    pixels, batch = torch.randn(images, 3, 224, 224), batch_of(images)
+    inside = []
+
+    probe = new_probe(SIDE)
+
+    def analysed() -> None:
+        spent = 0.0
+
+        def on_block(block: int, taps: Mapping[str, Tensor]) -> None:
+            nonlocal spent
+            start = time.process_time()
+            probe.update_block(block, taps, batch)
+            spent += time.process_time() - start
+
+        with Recorder(model, TIMM, dict.fromkeys(range(DEPTH), AttentionProbe.taps), on_block):
+            model(pixels)
+        inside.append(spent)
+
+    seconds = alternate({"forward": lambda: model(pixels), "with everything": analysed}, rounds)
+    forward, everything, analysis = *seconds.values(), inside[1:]
+    print(f"\nViT-B/16, 224 px, 197 tokens, {images} images a batch, {rounds} rounds")
+    named = {"forward": forward, "forward, recorded, analysed": everything, "analysis alone": analysis}
+    for name, times in named.items():
+        row(name, [1000 * t / images for t in times], "CPU ms per image")
+    row("(recording + analysis) / forward", [100 * (e - f) / f for f, e in zip(forward, everything, strict=True)], "%")
+    row("analysis / forward", [100 * a / f for f, a in zip(forward, analysis, strict=True)], "%")
+
+
+def against_stacked(rounds: int) -> None:
+    """The metrics alone, at the published batch size."""
+    images = 2
+    blocks, values = [made_up_attention(images, SIDE, seed) for seed in range(DEPTH)], made_up_values(images, SIDE)
+    reducer = BlockReducer(TokenLayout(("cls",), (SIDE, SIDE)))
+    check_agreement(stacked_metrics(blocks), watch(new_probe(SIDE), blocks, values).compute(1))
+    probe = new_probe(SIDE)
+    runs: dict[str, Callable[[], object]] = {
+        KINDS[0]: lambda: stacked_metrics(blocks),
+        KINDS[1]: lambda: [reducer(attention) for attention in blocks],
+        KINDS[2]: lambda: watch(probe, blocks, values),
+    }
+    seconds = alternate(runs, rounds)
+    print(f"\nMetrics alone, 197 tokens, {images} images a batch, {rounds} rounds")
+    for name, times in seconds.items():
+        row(name, [1000 * t / images for t in times], "CPU ms per image")
+    stacked, reduced, everything = seconds.values()
+    row("stacked / tiled, these", [s / t for s, t in zip(stacked, reduced, strict=True)], "x")
+    row("stacked / tiled, everything", [s / t for s, t in zip(stacked, everything, strict=True)], "x")
+
+
+def against_stacked_at_785() -> None:
+    """One image of ViT-B/8: CPU time, and peak memory over that of a process that only imports.
+
+    The attention itself counts: all blocks of it for the stacked form, one at a time for ours.
+    """
+    print("\nMetrics alone, 785 tokens, 1 image, a process each")
+    idle = measured_memory("idle")[0]
+    measured = {kind: measured_memory(kind) for kind in ("stacked", "reduced", "watched")}
+    for name, (peak, seconds) in zip(KINDS, measured.values(), strict=True):
+        print(f"  {name:40}{seconds:8.2f} CPU s{peak - idle:10.0f} MB")
+    peak, seconds = measured["stacked"]
+    for name, kind in (("these", "reduced"), ("everything", "watched")):
+        our_peak, our_seconds = measured[kind]
+        ratio = f"{seconds / our_seconds:8.1f} x    {(peak - idle) / (our_peak - idle):10.1f} x"
+        print(f"  {'stacked / tiled, ' + name:40}{ratio}")
+
+
+def measured_memory(kind: str) -> tuple[float, float]:
+    """Peak MB and CPU seconds of this file run as a process of its own."""
+    command = [sys.executable, __file__, "--memory", kind]
+    out = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    return float(out[0]), float(out[1])
+
+
+def measure_memory(kind: str) -> None:
+    """Print this process's peak memory in MB and the CPU seconds of the metrics."""
+    probe, values, batch = new_probe(LARGE_SIDE), made_up_values(1, LARGE_SIDE), batch_of(1)
+    reducer, kept = BlockReducer(probe.model.layout), []
+    steps: dict[str, Callable[[int, Tensor], object]] = {
+        "stacked": lambda _, attention: kept.append(attention),
+        "reduced": lambda _, attention: reducer(attention),
+        "watched": lambda block, attention: probe.update_block(block, {"attention": attention, "v": values}, batch),
+    }
+    seconds = 0.0
+    for block in range(DEPTH) if kind in steps else ():
+        attention = made_up_attention(1, LARGE_SIDE, block)
+        start = time.process_time()
+        steps[kind](block, attention)
+        if len(kept) == DEPTH:
+            stacked_metrics(kept)
+        seconds += time.process_time() - start
+    status = Path("/proc/self/status").read_text()  # getrusage would count the parent's memory before exec
+    peak = next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM"))
+    print(int(peak) / 1024, seconds)
+
+
+def stacked_metrics(blocks: Sequence[Tensor]) -> dict[str, Tensor]:
+    """The published metrics in their straightforward form; ``blocks`` holds (batch, head, query, key), CLS first.
+
+    Everything waits until the attention of all blocks is stacked, and then each metric goes over the stack on its own.
+    """
+    attention = torch.stack(list(blocks), 1)  # (batch, block, head, query, key)
+    spatial = attention[..., 1:, 1:]
+    side = math.isqrt(spatial.shape[-1])
+    mass = spatial.sum(-1, keepdim=True)
+    only = torch.where(mass == 0, 0.0, spatial / mass)
+    aligned = _aligned(only, side)
+    return {
+        "head-deviation": spatial.std(2).mean((-1, -2)),
+        "position-deviation": spatial.std(-2).mean(-1),
+        "attention-distance": (only * _distances(side)).sum(-1).mean(-1),
+        "patch-to-cls": attention[..., 1:, 0].mean(-1),
+        "attention-on-token-all": attention.mean(-2).mean(0),
+        "attention-on-token-patch": attention[..., 1:, :].mean(-2).mean(0),
+        "attention-on-token-cls": attention[..., 0, :].mean(0),
+        "attention-on-token-patch-only": F.pad(only.mean(-2).mean(0), (1, 0)),
+        "aligned-attention": aligned,
+        "attention-offset": _offset(aligned, side),
+    }
+
+
+def _distances(side: int) -> Tensor:
+    cells = torch.cartesian_prod(torch.arange(side), torch.arange(side)).float() / (side - 1)
+    return torch.cdist(cells, cells, compute_mode="donot_use_mm_for_euclid_dist")
+
+
+def _aligned(only: Tensor, side: int) -> Tensor:
+    """One addition of a shifted map for every query."""
+    batch, blocks, heads, patches, _ = only.shape
+    maps = only.view(*only.shape[:-1], side, side)
+    aligned = torch.zeros(blocks, heads, 2 * side - 1, 2 * side - 1)
+    for query in range(patches):
+        top, left = side - 1 - query // side, side - 1 - query % side
+        aligned[..., top : top + side, left : left + side] += maps[:, :, :, query].sum(0)
+    return aligned / (batch * patches)
+
+
+def _offset(aligned: Tensor, side: int) -> Tensor:
+    step = torch.arange(1 - side, side) / (side - 1)
+    mass = aligned.sum((-1, -2))
+    x, y = (aligned * step).sum((-1, -2)) / mass, (aligned * step[:, None]).sum((-1, -2)) / mass
+    return torch.stack([x, y, torch.hypot(x, y)], -1)
+
+
+def watch(probe: AttentionProbe, blocks: Sequence[Tensor], values: Tensor) -> AttentionProbe:
+    batch = batch_of(len(values))
+    for block, attention in enumerate(blocks):
+        probe.update_block(block, {"attention": attention, "v": values}, batch)
+    return probe
+
+
+def check_agreement(stacked: Mapping[str, Tensor], ours: Result) -> None:
+    for name, expected in stacked.items():
+        torch.testing.assert_close(
+            torch.from_numpy(ours.arrays[name]).float(), expected, atol=1e-6, rtol=1e-5, msg=f"{name} differs"
+        )
+
+
+def new_probe(side: int) -> AttentionProbe:
+    model = ModelInfo(
+        name="made-up",
+        family="made-up",
+        arch="B",
+        patch=224 // side,
+        image_size=224,
+        depth=DEPTH,
+        heads=HEADS,
+        dim=DIM,
+        layout=TokenLayout(("cls",), (side, side)),
+        blocks=tuple(range(DEPTH)),
+    )
+    return AttentionProbe(AttentionOptions(), model)
+
+
+def batch_of(images: int) -> Batch:
+    return Batch(tuple(range(images)), (), (), torch.empty(images, 3, 0, 0))
+
+
+def made_up_attention(images: int, side: int, seed: int) -> Tensor:
+    tokens = 1 + side**2
+    logits = torch.randn(images, HEADS, tokens, tokens, generator=torch.Generator().manual_seed(seed))
+    return logits.mul_(1.5).softmax(-1)
+
+
+def made_up_values(images: int, side: int) -> Tensor:
+    return torch.ones(images, HEADS, 1 + side**2, DIM // HEADS)
+
+
+def alternate(runs: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
+    """CPU seconds of each run, in turn; the first round only warms up."""
+    seconds: dict[str, list[float]] = {name: [] for name in runs}
+    for i in range(rounds + 1):
+        for name, run in runs.items():
+            start = time.process_time()
+            run()
+            if i:
+                seconds[name].append(time.process_time() - start)
+    return seconds
+
+
+def row(name: str, values: Sequence[float], unit: str) -> None:
+    print(f"  {name:40}{statistics.median(values):8.1f} {unit}  ({min(values):.1f} to {max(values):.1f})")
+
+
+if __name__ == "__main__":
+    main()

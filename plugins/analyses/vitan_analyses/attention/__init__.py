@@ -1,0 +1,37 @@
+"""How far, where to and how differently the heads of a model attend."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from vitan.hookspecs import hookimpl
+from vitan.specs import ProbeSpec
+
+if TYPE_CHECKING:
+    from vitan.figures import Draw
+    from vitan.probe import Probe
+
+
+def _probe() -> type[Probe]:
+    from .probe import AttentionProbe
+
+    return AttentionProbe
+
+
+def _figures() -> Draw:
+    from .figures import draw
+
+    return draw
+
+
+@hookimpl
+def vitan_probes() -> Iterable[ProbeSpec]:
+    """Offer the ``attention`` analysis."""
+    yield ProbeSpec(
+        name="attention",
+        summary="How far each head looks, at what, and which type of head it is, block by block.",
+        load=_probe,
+        figures=_figures,
+        paper="Teaching Matters: Investigating the Role of Supervision in Vision Transformers (CVPR 2023)",
+    )

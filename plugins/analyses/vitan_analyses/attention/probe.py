@@ -1,0 +1,137 @@
+"""The ``attention`` analysis: what it keeps while it watches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+from vitan.accumulators import PerImage, Sum
+from vitan.data import Batch
+from vitan.errors import MismatchError
+from vitan.options import Options, summary
+from vitan.probe import ModelInfo, Probe
+from vitan.results import Result
+
+from .reduce import BlockReducer, BlockSummary
+from .rollout import Rollout
+
+
+class AttentionOptions(Options):
+    """Options of the ``attention`` analysis."""
+
+    protocol: Literal["default", "paper"] = summary(
+        "default",
+        description="paper: the published patch-to-cls (which reads the first patch) and aligned maps (per batch).",
+    )
+    exclude_null: bool = summary(
+        False,
+        description="Leave queries that look at no patch at all out of the distances, instead of counting them as 0.",
+    )
+    per_class: bool = Field(
+        False, description="Also keep attention per token for every class, and how much classes differ."
+    )
+    patterns: bool = Field(False, description="Also cluster the images by their attention in the last but one block.")
+
+
+class AttentionProbe(Probe):
+    """Attention distance, deviations, maps, offsets, entropy, rollout and head types, for every block and head.
+
+    Definitions are in ``reduce`` and ``arrays``. What needs a CLS token is absent for a model without one.
+    Raises ``MismatchError`` for a model of a single patch.
+    """
+
+    Options: ClassVar[type[Options]] = AttentionOptions
+    taps: ClassVar[frozenset[str]] = frozenset({"attention", "v"})
+
+    def __init__(self, options: Any, model: ModelInfo) -> None:
+        super().__init__(options, model)
+        if model.layout.n_patches < 2:
+            raise MismatchError(f"{model.name} sees one patch; attention distance needs a grid of at least two")
+        self._reduce = BlockReducer(model.layout)
+        self._rollout = Rollout(model.layout, model.blocks)
+        # (block, head, ...) maps: sums over the images
+        self.aligned, self.patch_mean, self.pure_mean, self.prefix_rows = Sum(), Sum(), Sum(), Sum()
+        self.value_weighted, self.null_rows, self.rollout, self.per_class = Sum(), Sum(), Sum(), Sum()
+        # (image, head) numbers
+        self.distance, self.null_count, self.position_deviation = PerImage(), PerImage(), PerImage()
+        self.entropy, self.entropy_cls, self.value_weighted_cls = PerImage(), PerImage(), PerImage()
+        self.patch_to_cls, self.patch_to_first = PerImage(), PerImage()
+        # (image, ...) others
+        self.head_deviation, self.pattern, self.label = PerImage(), PerImage(), PerImage()
+
+    @classmethod
+    def requires(cls, options: Any) -> frozenset[str]:
+        """Labels, for what is summed up by class."""
+        return frozenset({"label"}) if options.per_class or options.patterns else frozenset()
+
+    @classmethod
+    def anchors(cls) -> Iterable[tuple[str, float, float, float]]:
+        """Attention whose numbers are known without a computer: what, expected, got, tolerance."""
+        from .anchors import anchors
+
+        return anchors()
+
+    def update_block(self, block: int, taps: Mapping[str, Tensor], batch: Batch) -> None:
+        """Take in one block; ``attention`` and ``v`` are (batch, head, ...)."""
+        seen = self._reduce(taps["attention"].detach())
+        weighted = seen.value_weighted(taps["v"].detach())
+        self._add_maps(block, seen, weighted)
+        self._add_numbers(block, seen, weighted, batch)
+        if self._rollout.possible:
+            self.rollout.add(block, self._rollout.step(block, seen.head_mean))
+        if self.options.per_class or self.options.patterns:
+            self._add_labelled(block, seen.everything_mean(), batch)
+
+    def compute(self, n_batches: int) -> Result:
+        """Arrays and records, as ``arrays`` and ``records`` define them."""
+        from .arrays import AXES, collect
+        from .records import headline, tell
+
+        arrays = collect(self, n_batches)
+        axes = {name: AXES[name] for name in arrays}
+        records = tuple(tell(self, arrays))
+        return Result(records=records, arrays=arrays, axes=axes, headline=headline(records))
+
+    def _add_maps(self, block: int, seen: BlockSummary, weighted: Tensor) -> None:
+        self.aligned.add(block, seen.aligned)
+        self.patch_mean.add(block, seen.patch_mean)
+        self.pure_mean.add(block, seen.pure_mean)
+        self.prefix_rows.add(block, seen.prefix_rows)
+        self.value_weighted.add(block, weighted)
+        if bool(seen.null.any()):  # rare: what is not there counts as 0
+            self.null_rows.add(block, seen.null)
+
+    def _add_numbers(self, block: int, seen: BlockSummary, weighted: Tensor, batch: Batch) -> None:
+        layout, index = self.model.layout, batch.index
+        self.distance.add(block, index, seen.distance(layout.grid))
+        self.null_count.add(block, index, seen.null.sum(-1))
+        self.position_deviation.add(block, index, seen.position_deviation)
+        self.head_deviation.add(block, index, seen.head_deviation)
+        self.entropy.add(block, index, seen.entropy)
+        if layout.cls is not None:
+            self.entropy_cls.add(block, index, seen.prefix_entropy[..., layout.cls])
+            self.patch_to_cls.add(block, index, seen.patch_mean[..., layout.cls])
+            self.patch_to_first.add(block, index, seen.patch_mean[..., layout.patches.start])
+            self.value_weighted_cls.add(block, index, weighted[..., layout.cls])
+
+    def _add_labelled(self, block: int, everything: Tensor, batch: Batch) -> None:
+        labels = [sample.label for sample in batch.samples]
+        if None in labels:
+            raise MismatchError(
+                f"sample {batch.samples[labels.index(None)].id!r} has no label, which per_class and patterns need; "
+                "use a labelled dataset or leave these options out"
+            )
+        if self.options.per_class:
+            for i, label in enumerate(labels):
+                self.per_class.add(class_key(int(label or 0), block, self.model.depth), everything[i : i + 1])
+        if self.options.patterns and block == self.model.depth - 2:
+            self.pattern.add(block, batch.index, everything.mean(1))
+            self.label.add(block, batch.index, torch.tensor(labels))
+
+
+def class_key(label: int, block: int, depth: int) -> int:
+    """One key for a class and a block."""
+    return label * depth + block

@@ -1,0 +1,37 @@
+"""What single queries of single pictures look at, head by head."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from vitan.hookspecs import hookimpl
+from vitan.specs import ProbeSpec
+
+if TYPE_CHECKING:
+    from vitan.figures import Draw
+    from vitan.probe import Probe
+
+
+def _probe() -> type[Probe]:
+    from .probe import AttentionMapsProbe
+
+    return AttentionMapsProbe
+
+
+def _figures() -> Draw:
+    from .figures import draw
+
+    return draw
+
+
+@hookimpl
+def vitan_probes() -> Iterable[ProbeSpec]:
+    """Offer the ``attention-maps`` analysis."""
+    yield ProbeSpec(
+        name="attention-maps",
+        summary="What CLS and chosen patches look at in single pictures, for every block and head.",
+        load=_probe,
+        figures=_figures,
+        paper="Teaching Matters: Investigating the Role of Supervision in Vision Transformers (CVPR 2023)",
+    )

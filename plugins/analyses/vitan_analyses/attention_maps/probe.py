@@ -1,0 +1,120 @@
+"""The maps of some queries of the first pictures, kept as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+import numpy as np
+import torch
+from pydantic import Field
+from vitan.accumulators import PerImage
+from vitan.errors import MismatchError
+from vitan.options import Options, summary
+from vitan.probe import ModelInfo, Probe
+from vitan.results import Record, Result
+from vitan.tokens import TokenLayout
+
+from ..maps import diagonal, mass_mask, positions, query_map
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+    from torch import Tensor
+    from vitan.data import Batch
+
+Position: TypeAlias = Literal["cls", "top", "left", "center", "right", "bottom", "all", "diagonal"]
+
+
+class AttentionMapsOptions(Options):
+    """Options of the ``attention-maps`` analysis."""
+
+    images: int = Field(12, ge=1, le=200, description="how many pictures to keep maps of: the first of the dataset")
+    positions: tuple[Position, ...] = Field(
+        ("cls", "top", "left", "center", "right", "bottom", "all", "diagonal"),
+        min_length=1,
+        description="whose attention to keep: cls, patches by where they are, the mean of all, or the diagonal",
+    )
+    mass: float = summary(0.6, gt=0, le=1, description="share of a map's attention that the outlined patches hold")
+    scale: Literal["map", "global"] = summary(
+        "map", description="colour each map on its own scale, or all maps of a figure on one"
+    )
+    protocol: Literal["default", "paper"] = summary(
+        "default", description="where maps lie: in the crop that the model saw, or (paper) over the whole picture"
+    )
+
+
+def queries(names: Sequence[str], layout: TokenLayout) -> tuple[dict[str, int], dict[str, int]]:
+    """Named queries and those of the diagonal, name to token index as in ``vitan_analyses.maps``.
+
+    ``cls`` is left out where the model has no such token. Raises ``MismatchError`` if nothing is left.
+    """
+    known = positions(layout)
+    named = {name: known[name] for name in names if name in known}
+    along = diagonal(layout) if "diagonal" in names else {}
+    if not named and not along:
+        raise MismatchError(
+            f"the model has no {' or '.join(names)} token; choose among {', '.join(known)} and diagonal"
+        )
+    return named, along
+
+
+class AttentionMapsProbe(Probe):
+    """Keeps, for each of the first pictures, what the chosen queries look at: over the patches, not renormalised."""
+
+    Options = AttentionMapsOptions
+    taps = frozenset({"attention"})
+
+    def __init__(self, options: AttentionMapsOptions, model: ModelInfo) -> None:
+        super().__init__(options, model)
+        self._named, self._diagonal = queries(options.positions, model.layout)
+        self.maps = PerImage()
+
+    def update_block(self, block: int, taps: Mapping[str, Tensor], batch: Batch) -> None:
+        """See ``Probe.update_block``."""
+        kept = [row for row, index in enumerate(batch.index) if index < self.options.images]
+        if not kept:
+            return
+        attention = taps["attention"][kept].float().cpu().numpy()  # (image, head, query, key)
+        tokens = [*self._named.values(), *self._diagonal.values()]
+        grids = np.stack([query_map(attention, self.model.layout, token) for token in tokens], axis=2)
+        rows = torch.from_numpy(grids).flatten(3)  # (image, head, position, patch)
+        self.maps.add(block, [batch.index[row] for row in kept], rows)
+
+    def compute(self, n_batches: int) -> Result:  # noqa: ARG002
+        """Arrays and, for the first position, records for each picture, block and head, and their mean for each block.
+
+        ``maps`` is (image, block, head, position, patch) in the order of the options, ``diagonal-maps`` likewise, and
+        ``image-index`` (image,) where in the dataset the pictures are. ``mask-area-NAME`` is the share of the patches
+        that it takes to hold ``mass`` of the attention (which is ``k``), ``peak-NAME`` what the strongest patch has of
+        the attention on patches. Their ``group`` is the picture. The protocol changes where maps lie, and no number.
+        """
+        blocks = self.maps.keys()
+        index = self.maps.index(blocks[0]).numpy()
+        stored = np.stack([self.maps.rows(block).numpy() for block in blocks], axis=1)
+        split = len(self._named)
+        arrays = {"image-index": index}
+        axes: dict[str, tuple[str, ...]] = {"image-index": ("image",)}
+        for name, part in (("maps", stored[..., :split, :]), ("diagonal-maps", stored[..., split:, :])):
+            if part.shape[3]:
+                arrays[name], axes[name] = part, ("image", "block", "head", "position", "patch")
+        first = next(iter({**self._named, **self._diagonal}))
+        records = tuple(self._records(first, stored[..., 0, :], index))
+        headline = (f"mask-area-{first}", f"peak-{first}")
+        return Result(records=records, arrays=arrays, axes=axes, headline=headline)
+
+    def _records(self, position: str, maps: npt.NDArray[Any], index: npt.NDArray[Any]) -> Iterator[Record]:
+        """Records of maps (image, block, head, patch): of each picture and head, then the mean for each block."""
+        blocks = self.maps.keys()
+        grids = maps.reshape(*maps.shape[:-1], *self.model.layout.grid)
+        area = mass_mask(grids, self.options.mass).mean(axis=(-2, -1))  # (image, block, head)
+        total = maps.sum(axis=-1)
+        peak = np.divide(maps.max(axis=-1), total, out=np.zeros_like(total), where=total > 0)
+        for metric, unit, k, values in (
+            (f"mask-area-{position}", "share of patches", self.options.mass, area),
+            (f"peak-{position}", "share of attention", None, peak),
+        ):
+            for (image, row, head), value in np.ndenumerate(values):
+                place = {"block": blocks[row], "head": head, "group": f"image {index[image]}"}
+                yield Record(metric=metric, value=float(value), unit=unit, k=k, **place)
+            for block, value in zip(blocks, values.mean(axis=(0, 2), dtype=np.float64), strict=True):
+                yield Record(metric=metric, value=float(value), unit=unit, k=k, block=block)

@@ -1,0 +1,103 @@
+"""Maps of attention over the patch grid: whose rows to look at, and which patches hold most of a map's mass."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from vitan.errors import MismatchError, OptionError
+from vitan.tokens import TokenLayout
+
+Array: TypeAlias = "npt.NDArray[Any]"
+
+#: Stands for the average over all patch queries where a token index is expected.
+ALL_PATCHES = -1
+
+
+def positions(layout: TokenLayout) -> dict[str, int]:
+    """The queries that are looked at in single images, name to token index.
+
+    ``cls`` (where the model has one), the patches in the middle of the four sides and of the grid, and ``all``
+    (``ALL_PATCHES``). On an even side the middle is the patch before the centre line, as in the published figures.
+    """
+    rows, columns = layout.grid
+    middle_row, middle_column = (rows - 1) // 2, (columns - 1) // 2
+    cells = {
+        "top": (0, middle_column),
+        "left": (middle_row, 0),
+        "center": (middle_row, middle_column),
+        "right": (middle_row, columns - 1),
+        "bottom": (rows - 1, middle_column),
+    }
+    named = {} if layout.cls is None else {"cls": layout.cls}
+    named |= {name: _token(layout, row, column) for name, (row, column) in cells.items()}
+    return named | {"all": ALL_PATCHES}
+
+
+def diagonal(layout: TokenLayout) -> dict[str, int]:
+    """The patches from the top left to the bottom right corner, name (``diag00``, ...) to token index.
+
+    There are as many as the grid's longer side has patches; on a square grid they are exactly its diagonal.
+    """
+    steps = max(layout.grid)
+    last = max(steps - 1, 1)
+    cells = ([(2 * i * (side - 1) + last) // (2 * last) for side in layout.grid] for i in range(steps))
+    return {f"diag{i:02d}": _token(layout, row, column) for i, (row, column) in enumerate(cells)}
+
+
+def query_map(attention: Array, layout: TokenLayout, token: int) -> Array:
+    """What one query looks at: its row of ``attention`` over the patches, not renormalised.
+
+    Takes (..., query, key) and a token index, or ``ALL_PATCHES`` for the average over the patch queries; returns
+    (..., row, column) in at least float32. Raises ``MismatchError`` where the attention has not the layout's tokens.
+    """
+    if attention.shape[-2:] != (len(layout), len(layout)):
+        raise MismatchError(
+            f"attention of shape {attention.shape} does not fit {len(layout)} tokens; give the layout of the same model"
+        )
+    dtype = np.promote_types(attention.dtype, np.float32)
+    if token == ALL_PATCHES:
+        row = attention[..., layout.patches, layout.patches].mean(axis=-2, dtype=dtype)
+    else:
+        row = attention[..., token, layout.patches].astype(dtype)
+    grid: Array = row.reshape(*row.shape[:-1], *layout.grid)
+    return grid
+
+
+def merge_heads(maps: Array, *, equal: bool = False) -> Array:
+    """Sum of the heads' maps: (..., head, row, column) to (..., 1, row, column).
+
+    With ``equal`` every head first gets the mass 1, as the published code does for the CLS and the centre query (by
+    accident: an earlier step has normalised a shared tensor), but not for the average over the patches; a head without
+    any mass then makes the sum NaN, and its mask empty.
+    """
+    if equal:
+        with np.errstate(invalid="ignore"):
+            maps = maps / maps.sum(axis=(-2, -1), keepdims=True)
+    merged: Array = maps.sum(axis=-3, keepdims=True)
+    return merged
+
+
+def mass_mask(maps: Array, mass: float) -> npt.NDArray[np.bool_]:
+    """The fewest patches that together hold at least the fraction ``mass`` of each map.
+
+    Takes (..., row, column) with values of at least 0 and returns the same shape. Of equal values those that come
+    later are kept first. A map without any mass gives an empty mask. The rule is the threshold of DINO's attention
+    pictures: sort ascending, and keep every patch up to which the sum is above ``1 - mass``.
+
+    Raises ``OptionError`` unless 0 < mass <= 1.
+    """
+    if not 0 < mass <= 1:
+        raise OptionError(f"mass is {mass}; it is the fraction of attention to keep, above 0 and at most 1")
+    flat = maps.reshape(*maps.shape[:-2], -1).astype(np.float64)  # (..., patch)
+    order = flat.argsort(axis=-1, kind="stable")
+    cumulative = np.take_along_axis(flat, order, axis=-1).cumsum(axis=-1)
+    keep = cumulative > (1 - mass) * cumulative[..., -1:]
+    mask = np.zeros(flat.shape, dtype=np.bool_)
+    np.put_along_axis(mask, order, keep, axis=-1)
+    return mask.reshape(maps.shape)
+
+
+def _token(layout: TokenLayout, row: int, column: int) -> int:
+    return len(layout.prefix) + row * layout.grid[1] + column
