@@ -9,12 +9,19 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from typing import TypeAlias
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 from typing_extensions import Self, override
 
 from .errors import RecordingError
+
+_Floats: TypeAlias = "npt.NDArray[np.float64]"
+_Integers: TypeAlias = "npt.NDArray[np.int64]"
+_Limbs: TypeAlias = "tuple[_Integers, _Integers]"
 
 
 class Accumulator(ABC):
@@ -45,30 +52,36 @@ class Sum(Accumulator):
     _LIMIT = 2.0**42
 
     def __init__(self) -> None:
-        self._high: dict[int, Tensor] = {}
-        self._low: dict[int, Tensor] = {}
+        self._limbs: dict[int, _Limbs] = {}
         self._count: dict[int, int] = {}
 
     def add(self, key: int, rows: Tensor) -> None:
         """Add ``rows`` (image, ...); raises ``RecordingError`` for values that are not finite or too large."""
-        for chunk in torch.split(rows.detach().to("cpu", torch.float64), self._ROWS):
-            if not bool((chunk.abs() < self._LIMIT).all()):  # also false for nan
-                raise RecordingError(f"a value of block {key} is not finite or not below {self._LIMIT:.0e}")
-            scaled = chunk * self._SCALE
-            high = scaled.floor()
-            low = ((scaled - high) * 2.0**self._LOW).round()
-            self._put(key, high.long().sum(0), low.long().sum(0), len(chunk))
+        values = rows.detach().to("cpu", torch.float64).numpy()
+        for start in range(0, len(values), self._ROWS):
+            self._put(key, *self._split(key, values[start : start + self._ROWS]))
+        self._count[key] = self._count.get(key, 0) + len(values)
 
-    def _put(self, key: int, high: Tensor, low: Tensor, count: int) -> None:
-        if key in self._high:
-            high, low = high + self._high[key], low + self._low[key]
+    def _split(self, key: int, values: _Floats) -> _Limbs:
+        """Both limbs of the values, summed over the images. The steps work in place: this is done for every image."""
+        if values.size and not -self._LIMIT < values.min() <= values.max() < self._LIMIT:  # also false for nan
+            raise RecordingError(f"a value of block {key} is not finite or not below {self._LIMIT:.0e}")
+        rest = values * self._SCALE
+        high = np.floor(rest)
+        rest -= high
+        rest *= 2.0**self._LOW
+        np.rint(rest, out=rest)
+        return high.astype(np.int64).sum(0), rest.astype(np.int64).sum(0)
+
+    def _put(self, key: int, high: _Integers, low: _Integers) -> None:
+        if key in self._limbs:
+            high, low = high + self._limbs[key][0], low + self._limbs[key][1]
         carry = low >> self._LOW
-        self._high[key], self._low[key] = high + carry, low - (carry << self._LOW)
-        self._count[key] = self._count.get(key, 0) + count
+        self._limbs[key] = high + carry, low - (carry << self._LOW)
 
     def keys(self) -> list[int]:
         """The keys seen, ascending."""
-        return sorted(self._high)
+        return sorted(self._limbs)
 
     def count(self, key: int) -> int:
         """How many images were added under this key."""
@@ -76,7 +89,8 @@ class Sum(Accumulator):
 
     def total(self, key: int) -> Tensor:
         """The sum, float64."""
-        return (self._high[key].double() + self._low[key].double() * 2.0**-self._LOW) / self._SCALE
+        high, low = self._limbs[key]
+        return torch.from_numpy(np.asarray((high + low * 2.0**-self._LOW) / self._SCALE))
 
     def mean(self, key: int) -> Tensor:
         """The sum over the number of images, float64."""
@@ -84,22 +98,23 @@ class Sum(Accumulator):
 
     @override
     def merge(self, other: Self) -> None:
-        for key in other._high:
-            self._put(key, other._high[key], other._low[key], other._count[key])
+        for key, (high, low) in other._limbs.items():
+            self._put(key, high, low)
+            self._count[key] = self.count(key) + other.count(key)
 
     @override
     def state(self) -> dict[str, Tensor]:
         state: dict[str, Tensor] = {}
         for key in self.keys():
-            state[f"{key}.high"], state[f"{key}.low"] = self._high[key], self._low[key]
+            for name, limb in zip(("high", "low"), self._limbs[key], strict=True):
+                state[f"{key}.{name}"] = torch.from_numpy(np.array(limb))
             state[f"{key}.count"] = torch.tensor(self._count[key])
         return state
 
     @override
     def load(self, state: Mapping[str, Tensor]) -> None:
         keys = sorted({int(name.partition(".")[0]) for name in state})
-        self._high = {key: state[f"{key}.high"] for key in keys}
-        self._low = {key: state[f"{key}.low"] for key in keys}
+        self._limbs = {key: (state[f"{key}.high"].numpy(), state[f"{key}.low"].numpy()) for key in keys}
         self._count = {key: int(state[f"{key}.count"]) for key in keys}
 
 

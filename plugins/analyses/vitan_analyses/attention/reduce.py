@@ -12,6 +12,7 @@ import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 from vitan.errors import RecordingError
@@ -187,8 +188,17 @@ def _fold_columns(along: Tensor, aligned: Tensor) -> None:
 
 def _negative_entropy(rows: Tensor, scratch: Tensor, over: tuple[int, ...]) -> Tensor:
     """Sum of p ln p over these axes, in nats; ``scratch`` is overwritten."""
-    total = torch.log(rows, out=scratch).mul_(rows).sum(over)
+    total = _log(rows, out=scratch).mul_(rows).sum(over)
     if bool(total.isnan().any()):  # 0 ln 0 is 0 by definition; zeros are rare, and clamping costs a pass over memory
         torch.clamp_min(rows, torch.finfo(rows.dtype).tiny, out=scratch)
-        total = scratch.log_().mul_(rows).sum(over)
+        total = _log(scratch, out=scratch).mul_(rows).sum(over)
     return total
+
+
+def _log(values: Tensor, out: Tensor) -> Tensor:
+    """Natural logarithm; on a CPU numpy's takes a third of the time of torch's."""
+    if values.device.type != "cpu":
+        return torch.log(values, out=out)
+    with np.errstate(divide="ignore"):
+        np.log(values.numpy(), out=out.numpy())
+    return out
