@@ -26,6 +26,7 @@ import timm
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
 from vitan.data import Batch
 from vitan.probe import ModelInfo
 from vitan.recorder import Recorder

@@ -7,6 +7,7 @@ from itertools import permutations
 
 import pytest
 import torch
+
 from vitan.accumulators import PerImage, Sum
 from vitan.errors import RecordingError
 

@@ -12,6 +12,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
+
 from vitan.plugins import HEAVY
 
 ROOT = Path(__file__).parent.parent

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+
 from vitan.data import Batch, Dataset, Sample
 from vitan.figures import Drawable, Plot
 from vitan.options import Options

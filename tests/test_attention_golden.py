@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+
 from vitan.data import Batch, Sample
 from vitan.probe import ModelInfo
 from vitan.results import Result

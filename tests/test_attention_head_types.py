@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+
 from vitan.tokens import TokenLayout
 from vitan_analyses.attention.head_types import LOCAL, OTHER, TYPES, HeadTypes, classify, label
 from vitan_analyses.attention.reduce import BlockReducer

@@ -12,6 +12,7 @@ import pytest
 import torch
 from PIL import Image
 from pydantic import ValidationError
+
 from vitan.data import Batch, Dataset, Sample
 from vitan.errors import MismatchError
 from vitan.figures import Animation, Drawable, Plot

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from vitan.errors import MismatchError, OptionError
 from vitan.tokens import TokenLayout
 from vitan_analyses.maps import ALL_PATCHES, diagonal, mass_mask, merge_heads, positions, query_map

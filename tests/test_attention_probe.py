@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+
 from vitan.data import Batch, Sample
 from vitan.errors import MismatchError, RecordingError
 from vitan.probe import ModelInfo

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+
 from vitan.plugins import installed
 from vitan.testing import check_dataset, check_model, check_probe
 from vitan_datasets._imagenet50 import class_names

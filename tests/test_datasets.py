@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-import vitan_datasets
 from PIL import Image
 from pydantic import ValidationError
+
+import vitan_datasets
 from vitan.data import Dataset
 from vitan.errors import DataError, ImageError
 from vitan_datasets import _samples, folder, imagenet50, samples

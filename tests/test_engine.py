@@ -10,8 +10,9 @@ import sys
 
 import pytest
 import torch
-import vitan.runner
 from safetensors import safe_open
+
+import vitan.runner
 from toys import Sharpness, toy_plugins
 from vitan.blocks import select_blocks
 from vitan.errors import ImageError, MismatchError, OptionError, PlanError, UnknownNameError

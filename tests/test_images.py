@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image, ImageFile, PngImagePlugin
+
 from vitan.errors import ImageError
 from vitan.images import fingerprint, is_image, open_image
 

@@ -8,6 +8,7 @@ import torch
 from open_clip.transformer import VisionTransformer as OpenClipTransformer
 from timm.models import beit, deit, eva, vision_transformer
 from torch import nn
+
 from vitan.errors import MismatchError
 from vitan.layout import describe, find_layout
 from vitan.taps import OPEN_CLIP, TIMM

@@ -8,6 +8,7 @@ import open_clip
 import pytest
 import timm
 import torch
+
 from vitan.errors import MismatchError, UnknownNameError
 from vitan.models import as_built
 from vitan.plugins import installed

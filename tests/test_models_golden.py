@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
+
 from vitan.models import as_built
 from vitan.plugins import installed
 from vitan.views import make_view, to_tensor

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+
 from vitan.plugins import installed
 from vitan.recorder import Recorder
 from vitan.taps import TIMM

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
 from vitan.errors import NameConflictError, PluginError, UnknownNameError
 from vitan.plugins import Plugins
 

@@ -13,6 +13,7 @@ from types import ModuleType
 
 import pytest
 import torch
+
 from vitan.errors import NameConflictError
 from vitan.models import load_model
 from vitan.plugins import Plugins

@@ -11,6 +11,7 @@ import torch
 from open_clip.transformer import VisionTransformer as OpenClipTransformer
 from torch import nn
 from torch.nn import functional as F
+
 from vitan.errors import MismatchError, RecordingError
 from vitan.recorder import Recorder
 from vitan.taps import OPEN_CLIP, TAPS, TIMM, TapMap

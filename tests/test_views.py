@@ -9,6 +9,7 @@ import pytest
 import torch
 from PIL import Image
 from torchvision import transforms
+
 from vitan.errors import UnknownNameError
 from vitan.images import open_image
 from vitan.views import Crop, make_view, to_tensor

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from torch import nn
+
 from vitan import paths
 from vitan.weights import digests, file_sha256, state_sha256
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import huggingface_hub
 import huggingface_hub.constants
 import pytest
+
 from vitan.errors import WeightsUnavailableError
 from vitan.specs import HubSource, ModelSpec, PackageSource, UrlSource, WeightSource
 from vitan.weights import locate

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+
 from vitan.errors import WeightsFormatError, WeightsMismatchError
 from vitan.specs import CheckpointFormat, ModelSpec, StateDict
 from vitan.weights import Fitted, fit

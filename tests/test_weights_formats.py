@@ -14,6 +14,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
+
 from vitan.errors import WeightsFormatError, WeightsUnavailableError
 from vitan.weights import read_checkpoint
 

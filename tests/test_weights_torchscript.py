@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from torch import Tensor, nn
+
 from vitan.errors import WeightsFormatError
 from vitan.weights import read_checkpoint, read_torchscript
 

@@ -8,6 +8,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+
 from vitan.errors import WeightsUnavailableError
 from vitan.specs import ModelSpec, PackageSource
 from vitan.weights import locate

@@ -85,6 +85,7 @@ def test_completion_of_names_is_light_and_knows_the_plugin_files() -> None:
 )
 def test_completion(words: list[str], expected: list[str]) -> None:
     from click.shell_completion import ShellComplete
+
     from vitan.cli import main
 
     completer = ShellComplete(main, {}, "vitan", "_VITAN_COMPLETE")
@@ -94,6 +95,7 @@ def test_completion(words: list[str], expected: list[str]) -> None:
 
 def test_completion_survives_a_bad_plugin_file() -> None:
     from click.shell_completion import ShellComplete
+
     from vitan.cli import main
 
     assert ShellComplete(main, {}, "vitan", "X").get_completions(["-p", "nothing.py", "show"], "") == []

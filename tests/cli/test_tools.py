@@ -57,7 +57,8 @@ def test_doctor_shows_the_traceback_of_a_failed_plugin(vitan, few_packages, inst
 
 
 def test_doctor_names_heavy_plugins_and_clashes(vitan, few_packages, install, monkeypatch) -> None:
-    monkeypatch.delitem(sys.modules, "sklearn", raising=False)
+    monkeypatch.setitem(sys.modules, "sklearn", None)  # so that what the plugin puts there is taken away again
+    monkeypatch.delitem(sys.modules, "sklearn")
     install(
         "extra_heavy",
         "import sys, types\nsys.modules.setdefault('sklearn', types.ModuleType('sklearn'))\n"

@@ -9,6 +9,7 @@ from vitan import DatasetSpec, ModelCatalog, ModelSpec, ProbeSpec, UrlSource, ho
 
 if TYPE_CHECKING:
     from torch import nn
+
     from vitan.data import Dataset
     from vitan.probe import Probe
 
@@ -43,6 +44,7 @@ def _mean_probe() -> type[Probe]:
     from typing import Literal
 
     from pydantic import Field
+
     from vitan.accumulators import Sum
     from vitan.options import Options, summary
     from vitan.probe import Probe
@@ -91,6 +93,7 @@ def _mean_probe() -> type[Probe]:
 
 def _other_probe() -> type[Probe]:
     from pydantic import Field
+
     from vitan.options import Options
 
     class OtherOptions(Options):
@@ -121,6 +124,7 @@ def _needy_probe() -> type[Probe]:
 def _draw() -> Any:
     def draw(drawables: Any) -> Iterator[Any]:
         import numpy as np
+
         from vitan.figures import Picture
 
         yield Picture(name="overview" if len(drawables) == 1 else "models", pixels=np.zeros((4, 4, 3), np.uint8))
@@ -131,6 +135,7 @@ def _draw() -> Any:
 def _dots() -> type[Dataset]:
     from PIL import Image
     from pydantic import Field
+
     from vitan.data import Dataset, Sample
     from vitan.errors import ImageError
     from vitan.options import Options

@@ -10,6 +10,7 @@ import timm
 import torch
 from PIL import Image
 from torch import Tensor, nn
+
 from vitan import DatasetSpec, ModelSpec, ProbeSpec, hookimpl
 from vitan.accumulators import PerImage, Sum
 from vitan.data import Batch, Dataset, Sample

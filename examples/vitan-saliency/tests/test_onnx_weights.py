@@ -10,6 +10,7 @@ import pytest
 import timm
 import torch
 from onnx import helper, numpy_helper
+
 from vitan.errors import WeightsFormatError, WeightsMismatchError
 from vitan.specs import CheckpointFormat, ModelSpec
 from vitan.weights import fit

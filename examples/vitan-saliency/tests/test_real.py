@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+
 from vitan.models import Model, load_model
 from vitan_saliency import vitan_models
 

@@ -12,6 +12,7 @@ from vitan.errors import WeightsFormatError
 
 if TYPE_CHECKING:
     from torch import Tensor
+
     from vitan.specs import StateDict
 
 _STEM = {

@@ -6,6 +6,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+
 from vitan.errors import MismatchError, OptionError
 from vitan.tokens import TokenLayout
 

@@ -17,6 +17,7 @@ from matplotlib.colorbar import Colorbar
 from matplotlib.colors import ListedColormap, Normalize, to_rgb
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+
 from vitan.probe import ModelInfo
 
 from .drawing import MAPS, NUMBERS, Array, Scale, colour, tile

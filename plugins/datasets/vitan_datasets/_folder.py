@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from pydantic import Field
+
 from vitan.data import Dataset, Sample
 from vitan.errors import DataError
 from vitan.images import IMAGE_SUFFIXES, fingerprint, is_image, open_image

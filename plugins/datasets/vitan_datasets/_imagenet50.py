@@ -8,6 +8,7 @@ from importlib import resources
 from pathlib import Path
 
 from pydantic import Field
+
 from vitan.data import Dataset, Sample
 from vitan.errors import DataError
 from vitan.images import fingerprint, is_image, open_image

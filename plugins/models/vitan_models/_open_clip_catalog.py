@@ -10,6 +10,7 @@ from typing import Any
 
 import open_clip
 from torch import nn
+
 from vitan.errors import MismatchError, UnknownNameError
 from vitan.specs import CheckpointFormat, HubSource, ModelSpec, StateDict, UrlSource, WeightSource
 from vitan.taps import OPEN_CLIP, TIMM

@@ -8,6 +8,7 @@ from typing import Any
 
 import timm
 import torch
+
 from vitan.errors import MismatchError, UnknownNameError
 from vitan.layout import describe, find_layout
 from vitan.specs import CheckpointFormat, HubSource, ModelSpec, StateDict, UrlSource, WeightSource

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from vitan import ModelSpec, hookimpl
-from vitan.specs import CheckpointFormat, StateDict, UrlSource
+from vitan.specs import CheckpointFormat, UrlSource
 
 from .vit import HALVES, SIZES, published
 
@@ -16,9 +16,11 @@ _HOSTS = (
 )
 _LICENCE = "MIT"
 
-_SHARED = "rel_pos_bias.relative_position_bias_table"
-#: What pre-training needs beside the encoder, and the index table, which timm computes itself.
-_DROPPED = frozenset({"mask_token", "lm_head.weight", "lm_head.bias", "rel_pos_bias.relative_position_index"})
+#: timm's own keys, and what pre-training needs beside the encoder; timm computes the index table itself.
+_FORMAT = CheckpointFormat(
+    name="BEiT pre-training checkpoint",
+    unused=frozenset({"mask_token", "lm_head.weight", "lm_head.bias", "rel_pos_bias.relative_position_index"}),
+)
 
 
 @hookimpl
@@ -34,7 +36,7 @@ def vitan_models() -> Iterator[ModelSpec]:
             training="masked image modelling (BEiT), no labels",
             paper="arXiv:2106.08254",
             weights=tuple(UrlSource(url=f"{host}/{file}", licence=_LICENCE) for host in _HOSTS),
-            formats=(CheckpointFormat(name="BEiT pre-training checkpoint", convert=encoder),),
+            formats=(_FORMAT,),
             mean=HALVES,
             std=HALVES,
             # as the checkpoint is: one table of relative positions for all blocks, and a final norm over all tokens
@@ -42,13 +44,3 @@ def vitan_models() -> Iterator[ModelSpec]:
             use_shared_rel_pos_bias=True,
             global_pool="token",
         )
-
-
-def encoder(state: StateDict) -> StateDict:
-    """The encoder of a pre-training checkpoint, with its one shared table of relative positions.
-
-    Raises ``KeyError`` for a file without that table, such as a fine-tuned BEiT.
-    """
-    if _SHARED not in state:
-        raise KeyError(_SHARED)
-    return {key: value for key, value in state.items() if key not in _DROPPED}

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+
 from vitan.accumulators import PerImage, Sum
 
 from .geometry import Floats, Grid, offsets, width

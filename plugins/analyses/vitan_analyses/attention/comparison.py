@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.lines import Line2D
+
 from vitan.figures import Drawable, Plot
 
 from .. import plots

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
+
 from vitan.figures import Drawable, Plot
 
 from .. import plots

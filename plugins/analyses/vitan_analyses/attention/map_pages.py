@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 from matplotlib.figure import Figure
+
 from vitan.figures import Drawable, Plot
 
 from .. import plots

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal
 import torch
 from pydantic import Field
 from torch import Tensor
+
 from vitan.accumulators import PerImage, Sum
 from vitan.data import Batch
 from vitan.errors import MismatchError

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
+
 from vitan.errors import RecordingError
 from vitan.tokens import TokenLayout
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+
 from vitan.figures import Drawable, Plot
 
 from .. import plots

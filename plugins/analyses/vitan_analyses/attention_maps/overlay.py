@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
+
 from vitan.figures import Plot
 
 from .. import plots

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import numpy as np
 import torch
 from pydantic import Field
+
 from vitan.accumulators import PerImage
 from vitan.errors import MismatchError
 from vitan.options import Options, summary
@@ -20,6 +21,7 @@ from ..maps import diagonal, mass_mask, positions, query_map
 if TYPE_CHECKING:
     import numpy.typing as npt
     from torch import Tensor
+
     from vitan.data import Batch
 
 Position: TypeAlias = Literal["cls", "top", "left", "center", "right", "bottom", "all", "diagonal"]
@@ -28,7 +30,7 @@ Position: TypeAlias = Literal["cls", "top", "left", "center", "right", "bottom",
 class AttentionMapsOptions(Options):
     """Options of the ``attention-maps`` analysis."""
 
-    images: int = Field(12, ge=1, le=200, description="how many pictures to keep maps of: the first of the dataset")
+    images: int = Field(8, ge=1, le=200, description="how many pictures to keep maps of: the first of the dataset")
     positions: tuple[Position, ...] = Field(
         ("cls", "top", "left", "center", "right", "bottom", "all", "diagonal"),
         min_length=1,

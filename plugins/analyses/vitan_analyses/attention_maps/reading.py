@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from typing_extensions import Self
+
 from vitan.figures import Drawable
 
 from .. import plots

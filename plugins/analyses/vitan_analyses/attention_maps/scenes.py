@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 import numpy as np
 from PIL import Image
+
 from vitan.figures import Drawable
 
 from ..drawing import WHITE, Array, Pixels, file_name
