@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
 RUN := OMP_WAIT_POLICY=passive $(BIN)/python -m
 
 .PHONY: demo test golden lint bench check check-wheel clean
