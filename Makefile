@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 RUN := OMP_WAIT_POLICY=passive $(BIN)/python -m
 
-.PHONY: demo test golden lint bench check check-wheel clean
+.PHONY: demo test golden lint bench check check-example check-wheel clean
 
 demo: $(VENV)/.demo  ## a real model on real photographs: a table and pictures in results/
 	$(BIN)/vitan run attention attention-maps --model saliency-S14 --output results
@@ -24,7 +24,10 @@ lint: $(VENV)/.dev  ## style and types
 bench: $(VENV)/.dev  ## what the analyses cost beside the forward pass; prints ratios, asserts nothing
 	$(RUN) benchmarks.attention
 
-check: lint test check-wheel  ## all that must hold before a change lands
+check: lint test check-example check-wheel  ## all that must hold before a change lands
+
+check-example: $(VENV)/.dev $(VENV)/.demo  ## the example plugin's own tests
+	cd examples/vitan-saliency && OMP_WAIT_POLICY=passive $(abspath $(BIN))/python -m pytest
 
 check-wheel: $(VENV)/.dev  ## the wheel, installed beside a third party's, and run from an empty folder
 	$(RUN) pytest -m install
