@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
+import golden
 from vitan.data import Batch, Dataset, Sample
 from vitan.figures import Drawable, Plot
 from vitan.options import Options
@@ -26,8 +26,7 @@ from vitan_analyses.attention.figures import draw
 from vitan_analyses.attention.probe import AttentionOptions, AttentionProbe
 from vitan_analyses.attention.readings import block_values, head_values, patch_maps
 
-FOLDER = Path(os.environ.get("VITAN_GOLDEN") or Path(__file__).parent / "golden")
-GOLDEN = np.load(FOLDER / "attention.npz")
+GOLDEN = golden.arrays("attention.npz")
 CASES = sorted(key.partition("__")[0] for key in GOLDEN.files if key.endswith("__meta__avg-att-dist__head"))
 SQUARE = TokenLayout(("cls",), (5, 5))
 IMAGES = 3

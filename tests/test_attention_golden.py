@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-import os
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+import golden
 from vitan.data import Batch, Sample
 from vitan.probe import ModelInfo
 from vitan.results import Result
@@ -20,8 +19,7 @@ from vitan_analyses.attention.probe import AttentionOptions, AttentionProbe
 
 pytestmark = pytest.mark.golden
 
-FOLDER = Path(os.environ.get("VITAN_GOLDEN") or Path(__file__).parent / "golden")
-GOLDEN = np.load(FOLDER / "attention.npz")
+GOLDEN = golden.arrays("attention.npz")
 CASES = sorted(key.removesuffix("__attn") for key in GOLDEN.files if key.endswith("__attn"))
 SAME = {  # published name: ours
     "avg-att-dist": "attention-distance",

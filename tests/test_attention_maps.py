@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-import os
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +11,7 @@ import torch
 from PIL import Image
 from pydantic import ValidationError
 
+import golden
 from vitan.data import Batch, Dataset, Sample
 from vitan.errors import MismatchError
 from vitan.figures import Animation, Drawable, Plot
@@ -26,8 +25,7 @@ from vitan_analyses.attention_maps.figures import draw
 from vitan_analyses.attention_maps.probe import AttentionMapsOptions, AttentionMapsProbe, queries
 from vitan_analyses.attention_maps.scenes import RED, mark, outline, scene, varied
 
-FOLDER = Path(os.environ.get("VITAN_GOLDEN") or Path(__file__).parent / "golden")
-GOLDEN = np.load(FOLDER / "attention.npz")
+GOLDEN = golden.arrays("attention.npz")
 ALL = {key.partition("__")[0] for key in GOLDEN.files if key.endswith("__attn")}
 CASES = sorted(case for case in ALL if f"{case}__positions" in GOLDEN.files)
 OURS = {"spcagg": "all"}  # published name of a position: ours, where it differs

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
 
+import golden
 from vitan.errors import MismatchError, OptionError
 from vitan.tokens import TokenLayout
 from vitan_analyses.maps import ALL_PATCHES, diagonal, mass_mask, merge_heads, positions, query_map
 
-FOLDER = Path(os.environ.get("VITAN_GOLDEN") or Path(__file__).parent / "golden")
-GOLDEN = np.load(FOLDER / "attention.npz")
+GOLDEN = golden.arrays("attention.npz")
 CASES = sorted({key.split("__")[0] for key in GOLDEN.files})
 MASKS = [key for key in GOLDEN.files if "__mask__" in key]
 NAMES = {"spcagg": "all"}  # the published name and ours

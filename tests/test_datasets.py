@@ -16,13 +16,14 @@ import pytest
 from PIL import Image
 from pydantic import ValidationError
 
+import golden
 import vitan_datasets
 from vitan.data import Dataset
 from vitan.errors import DataError, ImageError
 from vitan_datasets import _samples, folder, imagenet50, samples
 from vitan_datasets._imagenet50 import class_names, pictures
 
-GOLDEN = Path(os.environ.get("VITAN_GOLDEN", Path(__file__).parent / "golden"))
+GOLDEN = golden.FOLDER
 WNIDS = list(class_names())
 
 

@@ -1,7 +1,6 @@
 """Views: the pixels equal torchvision's and the published preprocessing, and points find their way back."""
 
 import json
-import os
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +9,12 @@ import torch
 from PIL import Image
 from torchvision import transforms
 
+import golden
 from vitan.errors import UnknownNameError
 from vitan.images import open_image
 from vitan.views import Crop, make_view, to_tensor
 
-GOLDEN = Path(os.environ.get("VITAN_GOLDEN", Path(__file__).parent / "golden")) / "models"
+GOLDEN = golden.FOLDER / "models"
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 CLIP = ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711))
 HALF = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
