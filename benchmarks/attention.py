@@ -1,6 +1,6 @@
 """What the attention analysis costs: against the forward pass it rides on, and against its straightforward form.
 
-    python benchmarks/attention.py [--rounds 9] [--batch 4]
+    python benchmarks/attention.py [--rounds 9] [--batch 8]
 
 CPU seconds of one thread, so that other work on the machine disturbs little. Whatever is compared runs in turn, round
 by round, and a ratio is the median of the rounds' ratios, with the smallest and the largest beside it.
@@ -44,7 +44,7 @@ SIDE, LARGE_SIDE = 14, 28  # patch 16 and patch 8, at 224 pixels
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--batch", type=int, default=4, help="images per forward pass")
+    parser.add_argument("--batch", type=int, default=8, help="images per forward pass")
     parser.add_argument("--memory", choices=["idle", "stacked", "reduced", "watched"], help=argparse.SUPPRESS)
     args = parser.parse_args()
     torch.set_num_threads(1)
