@@ -189,7 +189,7 @@ def test_some_blocks(tmp_path):
 
 def test_unreadable_images_stop_or_are_counted(tmp_path):
     broken = {"name": "pictures", "options": {"broken": [3, 4]}}
-    with pytest.raises(ImageError, match="picture-3"):
+    with pytest.raises(ImageError, match="picture-3: it is broken; or leave such pictures out with --on-error skip"):
         _run(tmp_path, dataset=broken)
     (skipped,) = _run(tmp_path, dataset=broken, on_error="skip")
     assert [item.index for item in skipped.skipped] == [3, 4]

@@ -90,7 +90,7 @@ class Loader:
             seen, placement = self._view.place(sample.image)
         except ImageError as error:
             if not self._skip:
-                raise
+                raise ImageError(f"{error}; or leave such pictures out with --on-error skip") from error
             return Skipped(index, str(error))
         return index, sample, placement, to_tensor(seen, self._model.mean, self._model.std)
 
