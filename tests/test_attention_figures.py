@@ -21,10 +21,10 @@ from vitan.results import Record, Result
 from vitan.tokens import TokenLayout
 from vitan.views import Crop
 from vitan_analyses import plots
-from vitan_analyses.attention.comparison import depth
 from vitan_analyses.attention.figures import draw
 from vitan_analyses.attention.probe import AttentionOptions, AttentionProbe
 from vitan_analyses.attention.readings import block_values, head_values, patch_maps
+from vitan_analyses.curves import depth
 
 GOLDEN = golden.arrays("attention.npz")
 CASES = sorted(key.partition("__")[0] for key in GOLDEN.files if key.endswith("__meta__avg-att-dist__head"))

@@ -1,0 +1,36 @@
+"""The ``clustering`` analysis: do a model's features fall into the classes by themselves?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from vitan import ProbeSpec, hookimpl
+
+if TYPE_CHECKING:
+    from vitan.figures import Draw
+    from vitan.probe import Probe
+
+
+@hookimpl
+def vitan_probes() -> Iterator[ProbeSpec]:
+    """One analysis."""
+    yield ProbeSpec(
+        name="clustering",
+        summary="Whether features fall into the classes by themselves: k-means of CLS and mean patch, block by block.",
+        load=_load,
+        figures=_figures,
+        paper="Teaching Matters: Investigating the Role of Supervision in Vision Transformers (CVPR 2023)",
+    )
+
+
+def _load() -> type[Probe]:
+    from .probe import ClusteringProbe
+
+    return ClusteringProbe
+
+
+def _figures() -> Draw:
+    from .figures import draw
+
+    return draw

@@ -1,0 +1,80 @@
+"""How well a clustering agrees with classes, and the clustering itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+Floats: TypeAlias = "npt.NDArray[np.floating[Any]]"
+Integers: TypeAlias = "npt.NDArray[np.integer[Any]]"
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Three measures of agreement; 1 is perfect.
+
+    ``nmi``, normalised mutual information, in [0, 1], over the arithmetic mean of the two entropies. ``ari``, the
+    adjusted Rand index (Hubert and Arabie 1985), 0 for chance, may be negative. ``purity``, the share of samples that
+    are of the most frequent class of their cluster, in (0, 1]; it grows with the number of clusters, whatever they are.
+    """
+
+    nmi: float
+    ari: float
+    purity: float
+
+
+def contingency(classes: Integers, clusters: Integers) -> Integers:
+    """Samples in each class and cluster: (class, cluster), for those that occur. Labels may be any integers."""
+    names, rows = np.unique(classes, return_inverse=True)
+    groups, columns = np.unique(clusters, return_inverse=True)
+    counts = np.bincount(rows * len(groups) + columns, minlength=len(names) * len(groups))
+    return counts.reshape(len(names), len(groups))
+
+
+def agreement(classes: Integers, clusters: Integers) -> Agreement:
+    """All three measures from one contingency table, in float64."""
+    table = contingency(classes, clusters).astype(np.float64)
+    return Agreement(_nmi(table), _ari(table), float(table.max(0).sum() / table.sum()))
+
+
+def _nmi(table: Floats) -> float:
+    if 1 in table.shape:  # one class or one cluster: only both at once agree
+        return float(table.shape == (1, 1))
+    joint = table / table.sum()
+    rows, columns = joint.sum(1), joint.sum(0)
+    expected = np.outer(rows, columns)
+    there = joint > 0
+    mutual = float((joint[there] * np.log(joint[there] / expected[there])).sum())
+    mean = -float((rows * np.log(rows)).sum() + (columns * np.log(columns)).sum()) / 2
+    return max(0.0, mutual / mean)
+
+
+def _ari(table: Floats) -> float:
+    def pairs(counts: Floats) -> float:
+        return float((counts * (counts - 1)).sum() / 2)
+
+    both, rows, columns = pairs(table), pairs(table.sum(1)), pairs(table.sum(0))
+    total = pairs(table.sum(keepdims=True))
+    chance = rows * columns / total if total else 0.0
+    most = (rows + columns) / 2
+    return 1.0 if most == chance else (both - chance) / (most - chance)
+
+
+def kmeans(features: Floats, clusters: int, *, starts: int, seed: int) -> Integers:
+    """The cluster of each sample (sample, channel), by k-means with everything pinned.
+
+    k-means++ and Lloyd's algorithm, at most 300 iterations, tolerance 1e-4, the best of ``starts`` by inertia. Features
+    are taken as they are: no scaling, no normalisation, no PCA. Half precision is widened to float64, as scikit-learn
+    itself does.
+    """
+    from sklearn.cluster import KMeans
+
+    values = features.astype(np.float64) if features.dtype == np.float16 else features
+    model = KMeans(
+        clusters, init="k-means++", n_init=starts, max_iter=300, tol=1e-4, algorithm="lloyd", random_state=seed
+    )
+    found: Integers = model.fit_predict(values)
+    return found

@@ -1,0 +1,118 @@
+"""The ``clustering`` analysis: features per image, and what k-means makes of them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vitan.accumulators import PerImage
+from vitan.data import Batch
+from vitan.errors import MismatchError, OptionError
+from vitan.options import Options, summary
+from vitan.probe import ModelInfo, Probe
+from vitan.results import Record, Result
+
+from .metrics import Agreement, Floats, Integers, agreement, kmeans
+
+METRICS = ("nmi", "ari", "purity")
+FLOOR = "noise"
+
+
+class ClusteringOptions(Options):
+    """Options of the ``clustering`` analysis."""
+
+    k: int | None = summary(None, ge=2, description="how many clusters; as many as there are classes unless given")
+    starts: int = summary(10, ge=1, le=1000, description="how many times k-means starts; the best one counts")
+    seed: int = summary(0, ge=0, description="seed of k-means and of the noise that is clustered for comparison")
+
+
+class ClusteringProbe(Probe):
+    """NMI, ARI and purity of k-means against the classes, for CLS and for the mean over the patches of each block.
+
+    Features are the raw outputs of the blocks; registers belong to neither. A model without CLS has only the mean.
+    """
+
+    Options: ClassVar[type[Options]] = ClusteringOptions
+    taps: ClassVar[frozenset[str]] = frozenset({"block"})
+    needs: ClassVar[frozenset[str]] = frozenset({"label"})
+
+    def __init__(self, options: Any, model: ModelInfo) -> None:
+        super().__init__(options, model)
+        self.cls, self.patches, self.label = PerImage(), PerImage(), PerImage()
+
+    def update_block(self, block: int, taps: Mapping[str, Tensor], batch: Batch) -> None:
+        """Keep one vector of each kind per image."""
+        layout, features = self.model.layout, taps["block"].float()  # (batch, token, channel)
+        if layout.cls is not None:
+            self.cls.add(block, batch.index, features[:, layout.cls])
+        self.patches.add(block, batch.index, features[:, layout.patches].mean(1))
+        if block == self.model.blocks[0]:
+            self.label.add(0, batch.index, _labels(batch))
+
+    def compute(self, n_batches: int) -> Result:  # noqa: ARG002  # batches do not matter here
+        """Cluster every block; blocks run side by side and do not depend on how many do.
+
+        Raises ``OptionError`` where there are fewer images than clusters.
+        """
+        labels = self.label.rows(0).numpy()
+        kinds = {"cls": self.cls, "patches": self.patches}
+        kept = {name: rows for name, rows in kinds.items() if rows.keys()}
+        k = self.options.k or len(np.unique(labels))
+        if len(labels) < k or k < 2:
+            raise OptionError(f"{len(labels)} images cannot be put into {k} clusters; change --limit or --k")
+        jobs = {(name, b): rows.rows(b).numpy() for name, rows in kept.items() for b in self.model.blocks}
+        jobs[FLOOR, 0] = np.random.default_rng(self.options.seed).random((len(labels), self.model.dim), np.float32)
+        found = self._cluster(jobs, labels, k)
+        shape = (len(self.model.blocks), len(METRICS))
+        arrays: dict[str, Any] = {
+            name: np.array([_row(found[name, block]) for block in self.model.blocks]).reshape(shape) for name in kept
+        }
+        return Result(
+            records=tuple(self._records(found, k)),
+            arrays=arrays | {FLOOR: np.array(_row(found[FLOOR, 0])), "label": labels},
+            axes=dict.fromkeys(kept, ("block", "metric")) | {FLOOR: ("metric",), "label": ("image",)},
+            headline=tuple(f"{metric}-{name}" for name in kept for metric in ("purity", "nmi")),
+        )
+
+    def _cluster(
+        self, jobs: Mapping[tuple[str, int], Floats], labels: Integers, k: int
+    ) -> dict[tuple[str, int], Agreement | None]:
+        from threadpoolctl import threadpool_limits
+
+        def one(features: Floats) -> Agreement | None:
+            if not np.isfinite(features).all():
+                return None
+            return agreement(labels, kmeans(features, k, starts=self.options.starts, seed=self.options.seed))
+
+        with threadpool_limits(1), ThreadPoolExecutor(os.cpu_count()) as pool:
+            return dict(zip(jobs, pool.map(one, jobs.values()), strict=True))
+
+    def _records(self, found: Mapping[tuple[str, int], Agreement | None], k: int) -> Iterator[Record]:
+        for (name, block), result in found.items():
+            why = "" if result else "not clustered: some features are not finite"
+            for metric, value in zip(METRICS, _row(result), strict=True):
+                yield Record(
+                    metric=f"{metric}-{name}",
+                    value=value,
+                    higher_is_better=True,
+                    block=None if name == FLOOR else block,
+                    k=k,
+                    group=why,
+                )
+
+
+def _row(result: Agreement | None) -> tuple[float, ...]:
+    return tuple(getattr(result, metric) if result else float("nan") for metric in METRICS)
+
+
+def _labels(batch: Batch) -> Tensor:
+    labels = [sample.label for sample in batch.samples]
+    if None in labels:
+        raise MismatchError(f"sample {batch.samples[labels.index(None)].id!r} has no label, which clustering needs")
+    return torch.tensor(labels)

@@ -1,0 +1,207 @@
+"""The ``clustering`` analysis against hand-computed cases, the published code's numbers, and its own properties."""
+
+from __future__ import annotations
+
+from itertools import permutations
+
+import numpy as np
+import pytest
+import timm
+import torch
+
+import golden
+from vitan.data import Batch, Sample
+from vitan.errors import MismatchError, OptionError
+from vitan.probe import ModelInfo
+from vitan.recorder import Recorder
+from vitan.taps import TIMM
+from vitan.tokens import TokenLayout
+from vitan_analyses.clustering.metrics import agreement, contingency, kmeans
+from vitan_analyses.clustering.probe import FLOOR, ClusteringOptions, ClusteringProbe
+from vitan_models.clip import image_tower
+
+GOLDEN = golden.arrays("features_seg.npz")
+CASES = sorted(key.split("/")[1] for key in GOLDEN.files if key.startswith("metrics/") and key.endswith("/true"))
+SETS = sorted(key.split("/")[1] for key in GOLDEN.files if key.startswith("clust/") and key.endswith("/feats"))
+LAYOUT = TokenLayout(("cls", "register"), (1, 2))
+STARTS = {"ninit_auto": 1, "ninit10": 10}
+
+
+def _triple(found):
+    return [found.nmi, found.ari, found.purity]
+
+
+def test_agreement_by_hand():
+    """Classes 0 0 1 1 in clusters 0 0 0 1: purity 3/4; ARI (1 - 1)/(2.5 - 1); NMI from the entropies."""
+    found = agreement(np.array([0, 0, 1, 1]), np.array([0, 0, 0, 1]))
+    mutual = 0.5 * np.log(0.5 / (0.5 * 0.75)) + 0.25 * np.log(0.25 / (0.5 * 0.75)) + 0.25 * np.log(0.25 / (0.5 * 0.25))
+    entropies = np.log(2), -(0.75 * np.log(0.75) + 0.25 * np.log(0.25))
+    assert _triple(found) == pytest.approx([mutual / np.mean(entropies), 0.0, 0.75], abs=1e-12)
+
+
+def test_a_table_counts_what_occurs():
+    table = contingency(np.array([7, -1, 7, 7]), np.array([3, 3, 9, 9]))
+    assert table.tolist() == [[1, 0], [1, 2]]  # classes -1 and 7, clusters 3 and 9
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_names_of_classes_and_clusters_do_not_matter(seed):
+    rng = np.random.default_rng(seed)
+    classes, clusters = rng.integers(0, 5, 60), rng.integers(0, 4, 60)
+    renamed = agreement(rng.permutation(5)[classes] - 17, rng.permutation(4)[clusters] * 100)
+    assert _triple(renamed) == pytest.approx(_triple(agreement(classes, clusters)), abs=1e-12)
+
+
+@pytest.mark.golden
+@pytest.mark.parametrize("case", CASES)
+def test_published_metrics(case):
+    classes, clusters = GOLDEN[f"metrics/{case}/true"], GOLDEN[f"metrics/{case}/pred"]
+    expected = GOLDEN[f"metrics/{case}/nmi_ari_pur"]
+    assert _triple(agreement(classes, clusters)) == pytest.approx(expected.tolist(), abs=1e-9)
+
+
+@pytest.mark.golden
+@pytest.mark.parametrize("starts", STARTS)
+@pytest.mark.parametrize("case", SETS)
+def test_published_clusterings(case, starts):
+    features, labels = GOLDEN[f"clust/{case}/feats"], GOLDEN[f"clust/{case}/labels"]
+    expected = GOLDEN[f"clust/{case}/{starts}_nmi_ari_pur"].tolist()
+    given = agreement(labels, GOLDEN[f"clust/{case}/{starts}_pred"])
+    assert _triple(given) == pytest.approx(expected, abs=1e-9)
+    found = kmeans(features, int(GOLDEN[f"clust/{case}/k"]), starts=STARTS[starts], seed=0)
+    assert _triple(agreement(labels, found)) == pytest.approx(expected, abs=0.02)
+
+
+def _dino():
+    size, patch, dim, depth, heads, ratio = (int(value) for value in GOLDEN["vit/config"])
+    model = timm.models.vision_transformer.VisionTransformer(
+        img_size=size, patch_size=patch, embed_dim=dim, depth=depth, num_heads=heads, mlp_ratio=ratio, num_classes=0
+    )
+    model.load_state_dict(_state("vit/state/"), strict=True)
+    return model.eval(), GOLDEN["vit/images"]
+
+
+def _clip():
+    size, patch, dim, depth, heads, _ = (int(value) for value in GOLDEN["vit/clip_config"])
+    model = timm.models.vision_transformer.VisionTransformer(
+        img_size=size, patch_size=patch, embed_dim=dim, depth=depth, num_heads=heads, num_classes=0, pre_norm=True,
+        act_layer="quick_gelu", norm_layer=lambda channels, **_: torch.nn.LayerNorm(channels, eps=1e-5),
+    )  # fmt: skip
+    model.load_state_dict(
+        image_tower({f"visual.{key}": v for key, v in _state("vit/clip_state/").items()}), strict=True
+    )
+    return model.eval(), GOLDEN["vit/clip_images"]
+
+
+def _state(prefix):
+    keys = [key for key in GOLDEN.files if key.startswith(prefix)]
+    return {key.removeprefix(prefix): torch.from_numpy(GOLDEN[key]) for key in keys}
+
+
+@pytest.mark.golden
+@pytest.mark.parametrize("name", [n for n in ("dino", "clip") if f"tokens/{n}_cls" in GOLDEN.files])
+def test_published_features_and_their_clusters(name):
+    """From pixels to vectors to numbers, through the recorder and the probe, in the published batches."""
+    model, images = {"dino": _dino, "clip": _clip}[name]()
+    labels, size = GOLDEN["tokens/labels"], int(GOLDEN["vit/batch_size"])
+    grid = model.patch_embed.grid_size
+    probe = _probe(TokenLayout(("cls",), grid), len(model.blocks), model.embed_dim, k=5, starts=1)
+    for start in range(0, len(images), size):
+        batch = _batch(range(start, min(start + size, len(images))), labels)
+        wanted = dict.fromkeys(range(len(model.blocks)), probe.taps)
+
+        def on_block(block, taps, batch=batch):
+            probe.update_block(block, taps, batch)
+
+        with Recorder(model, TIMM, wanted, on_block), torch.inference_mode():
+            model(torch.from_numpy(images[start : start + size]))
+    arrays = probe.compute(1).arrays
+    for kind, theirs, accumulator in (("cls", "cls", probe.cls), ("patches", "spat", probe.patches)):
+        ours = np.stack([accumulator.rows(block).numpy() for block in probe.model.blocks])
+        np.testing.assert_allclose(ours, GOLDEN[f"tokens/{name}_{theirs}"], atol=2e-5, rtol=1e-5)
+        np.testing.assert_allclose(arrays[kind], GOLDEN[f"tokens/{name}_{theirs}_metrics_k5_ninit1"], atol=0.02)
+
+
+def _probe(layout, depth, dim, **options):
+    info = ModelInfo(
+        name="toy", family="toy", arch="T", patch=8, image_size=32, depth=depth, heads=1, dim=dim, layout=layout,
+        blocks=tuple(range(depth)),
+    )  # fmt: skip
+    return ClusteringProbe(ClusteringOptions(**options), info)
+
+
+def _batch(index, labels):
+    samples = [Sample(id=str(i), image=None, label=None if labels[i] is None else int(labels[i])) for i in index]
+    return Batch(tuple(index), samples, (), torch.empty(len(samples), 3, 1, 1))
+
+
+def _watched(features, labels, layout=LAYOUT, **options):
+    """A probe that has seen these features (image, token, channel) as its only block."""
+    probe = _probe(layout, 1, features.shape[2], **options)
+    probe.update_block(0, {"block": features}, _batch(range(len(features)), labels))
+    return probe
+
+
+def _blobs(n=40):
+    """Two far blobs in CLS, two others in the patches; the register is noise that must not matter."""
+    labels = np.arange(n) % 2
+    generator = torch.Generator().manual_seed(0)
+    features = torch.randn(n, 4, 6, generator=generator)
+    features[:, 0] += 20 * torch.from_numpy(labels)[:, None]
+    features[:, 1] *= 1000
+    features[:, 2:] += 20 * torch.from_numpy(labels)[:, None, None]
+    return features, labels
+
+
+def test_planted_clusters_are_found_and_registers_are_left_out():
+    arrays = _watched(*_blobs()).compute(1).arrays
+    assert arrays["cls"].tolist() == [[1.0, 1.0, 1.0]]
+    assert arrays["patches"].tolist() == [[1.0, 1.0, 1.0]]
+    nmi, ari, purity = arrays[FLOOR]
+    assert nmi < 0.2
+    assert abs(ari) < 0.2
+    assert 0.5 <= purity < 0.75
+
+
+def test_a_model_without_cls_has_only_its_patches():
+    features, labels = _blobs()
+    result = _watched(features[:, 2:], labels, TokenLayout((), (1, 2))).compute(1)
+    assert set(result.arrays) == {"patches", FLOOR, "label"}
+    assert result.headline == ("purity-patches", "nmi-patches")
+
+
+def test_the_order_of_images_and_the_number_of_workers_do_not_matter(monkeypatch):
+    features, labels = _blobs()
+    expected = _watched(features, labels).compute(1).arrays
+    for order in permutations([slice(0, 10), slice(10, 25), slice(25, 40)]):
+        probe = _probe(LAYOUT, 1, 6)
+        for part in order:
+            probe.update_block(0, {"block": features[part]}, _batch(range(*part.indices(40)), labels))
+        arrays = probe.compute(1).arrays
+        assert all(np.array_equal(arrays[name], expected[name]) for name in expected)
+    monkeypatch.setattr("os.cpu_count", lambda: 1)
+    assert np.array_equal(_watched(features, labels).compute(1).arrays["cls"], expected["cls"])
+
+
+def test_what_is_not_finite_is_a_named_gap():
+    features, labels = _blobs()
+    features[3, 0, 0] = float("nan")
+    result = _watched(features, labels).compute(1)
+    assert np.isnan(result.arrays["cls"]).all()
+    assert np.isfinite(result.arrays["patches"]).all()
+    gaps = {record.metric for record in result.records if record.group == "not clustered: some features are not finite"}
+    assert gaps == {"nmi-cls", "ari-cls", "purity-cls"}
+
+
+@pytest.mark.parametrize("options", [{"k": 41}, {}])
+def test_too_few_images_say_what_to_change(options):
+    features, labels = _blobs()
+    labels = labels if options else np.zeros(40, int)
+    with pytest.raises(OptionError, match=r"40 images cannot be put into (41|1) clusters; change --limit or --k"):
+        _watched(features, labels, **options).compute(1)
+
+
+def test_a_sample_without_a_label_is_named():
+    features, _ = _blobs()
+    with pytest.raises(MismatchError, match="sample '0' has no label"):
+        _watched(features, [None] * 40)
