@@ -18,9 +18,8 @@ from ..plan import Plan
 from ..plugins import Plugins
 from ..runner import Outcome, run_model
 from ..store import Store
-from .options import PluginOption
+from .options import PluginOption, flags_as_typed
 from .progress import Bars, Lines, reporter
-from .run import flags_as_typed
 from .summary import as_dict, many_models, one_model, pictures
 
 

@@ -149,3 +149,12 @@ def _bare(hint: Any) -> tuple[Any, bool]:
         inner = [arg for arg in get_args(hint) if arg is not type(None)]
         return (_bare(inner[0])[0] if len(inner) == 1 else str), len(inner) < len(get_args(hint))
     return hint, False
+
+
+def flags_as_typed(message: str, brought: Sequence[PluginOption]) -> str:
+    """An error of ``job.validate`` with the flags as this command line has them (``--attention.mass``)."""
+    for option in brought:
+        message = message.replace(
+            f"{option.field.flag} ({option.part.owner}):", f"{option.flag} ({option.part.owner}):"
+        )
+    return message

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from itertools import groupby, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -207,12 +207,3 @@ def _by_part(typed: dict[PluginOption, Any]) -> dict[tuple[str, str], dict[str, 
             part = options.setdefault((option.part.kind, option.part.name), {})
             part[option.field.name] = option.parsed(value)
     return options
-
-
-def flags_as_typed(message: str, brought: Sequence[PluginOption]) -> str:
-    """An error of ``job.validate`` with the flags as this command line has them (``--attention.mass``)."""
-    for option in brought:
-        message = message.replace(
-            f"{option.field.flag} ({option.part.owner}):", f"{option.flag} ({option.part.owner}):"
-        )
-    return message
