@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import signal
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
 
 import vitan.runner
+import vitan_analyses.cka
 from toys import Sharpness, toy_plugins
 from vitan.blocks import select_blocks
 from vitan.errors import ImageError, MismatchError, OptionError, PlanError, UnknownNameError
@@ -20,6 +23,7 @@ from vitan.job import prepare, resolve
 from vitan.loader import Partition
 from vitan.output import write_comparisons, write_outcome, write_root
 from vitan.plan import Plan, make_plan, read_plan
+from vitan.registry import Provider
 from vitan.runner import run_model
 from vitan.store import Store, replacing, replacing_folder
 
@@ -138,8 +142,10 @@ _KILLED = """
 import json, os, pathlib, signal, sys
 from unittest.mock import Mock
 import vitan.runner
+import vitan_analyses.cka
 from toys import Sharpness, toy_plugins
 from vitan.job import prepare
+from vitan.registry import Provider
 from vitan.plan import make_plan
 from vitan.store import Store
 
@@ -243,6 +249,31 @@ def test_output_folder(tmp_path):
     assert again.analyses[0].options == {"power": 1.0, "scale": 1.0}
     write_outcome(outcomes[0], job, tmp_path / "out")  # replaces the folder as a whole
     assert sorted(path.name for path in (tmp_path / "out").rglob(".*")) == []
+
+
+def test_what_is_between_models_is_written(tmp_path):
+    """The shallow toy is the first two blocks of the other, so its last block is that one's block 1."""
+    plugins = toy_plugins()
+    plugins.register(Provider("cka", "1.0"), "cka", vitan_analyses.cka)
+    models = [{"name": "toy-T8"}, {"name": "toy-shallow-T8"}]
+    job = prepare(_plan(analyses=[{"name": "cka"}, {"name": "sharpness"}], models=models), plugins)
+    outcomes = [outcome for i in range(2) for outcome in run_model(job, i, Store(tmp_path / "store"), Silent())]
+    assert [outcome.probe is None for outcome in outcomes] == [False, True, False, True]
+    pictures = write_comparisons(outcomes, tmp_path / "out")
+    folder = tmp_path / "out" / "comparison" / "pictures" / "cka"
+    assert {picture.parent for picture in pictures} == {folder}
+    arrays = np.load(folder / "arrays.npz")
+    assert arrays["cls toy-T8 toy-shallow-T8"].shape == (3, 2)
+    assert arrays["cls toy-T8 toy-shallow-T8"][1, 1] == pytest.approx(1, abs=1e-9)
+    rows = list(csv.DictReader((folder / "records.csv").open()))
+    assert [(row["model"], row["other"], row["n"], row["dataset"]) for row in rows] == [
+        ("toy-T8", "toy-shallow-T8", "11", "pictures")
+    ] * 2
+    assert {row["weights"] for row in rows} == {outcomes[0].model.digest}
+    write_outcome(outcomes[0], job, tmp_path / "out")
+    assert "toy-shallow-T8" in write_root(tmp_path / "out").read_text()
+    assert write_comparisons(outcomes, tmp_path / "bare", figures=False) == ()
+    assert (tmp_path / "bare" / "comparison" / "pictures" / "cka" / "records.csv").is_file()
 
 
 def test_writing_is_whole_or_not_at_all(tmp_path):

@@ -68,3 +68,7 @@ class Drawable:
 #: ``figures`` of a ``ProbeSpec`` returns one of these. It is called with one result for the pictures of that model, and
 #: with all of them, where there are several, for those that compare models; it tells the two apart by the length.
 Draw: TypeAlias = Callable[[Sequence[Drawable]], Iterable[Drawing]]
+
+#: ``comparison`` of a ``ProbeSpec`` returns one of these, which draws what ``Probe.compare`` found between the models;
+#: ``figures`` is then asked for single models only.
+DrawComparison: TypeAlias = "Callable[[Sequence[Drawable], Result], Iterable[Drawing]]"

@@ -29,6 +29,11 @@ class Analysis:
     kind: type[Probe]
     options: Options
 
+    @property
+    def compares(self) -> bool:
+        """Whether the probe computes something between models."""
+        return self.spec.comparison is not None
+
 
 @dataclass(frozen=True)
 class Job:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from .figures import Animation, Drawing, Picture, Plot
 from .job import Job
 from .plan import AnalysisPlan
 from .provenance import provenance
-from .results import to_csv
+from .results import Result, to_csv
 from .runner import Outcome
 from .store import replacing_folder, write_text
 
@@ -46,31 +46,63 @@ def write_outcome(outcome: Outcome, job: Job, folder: Path, *, figures: bool = T
     target = folder / _slug(outcome.model.info.name) / job.dataset_spec.name / outcome.analysis.spec.name
     with replacing_folder(target) as new:
         (new / "plan.yaml").write_text(_own_plan(outcome, job), encoding="utf-8")
-        (new / "records.csv").write_text(to_csv(outcome.result.records), encoding="utf-8")
-        arrays: dict[str, Any] = dict(outcome.result.arrays)
-        np.savez_compressed(new / "arrays.npz", **arrays)
-        (new / "arrays.json").write_text(json.dumps(_axes(outcome), indent=1) + "\n", encoding="utf-8")
+        _write_result(outcome.result, new)
         (new / "provenance.json").write_text(json.dumps(_provenance(outcome, job), indent=1) + "\n", encoding="utf-8")
         draw = outcome.analysis.spec.figures
         names = _save(draw()([outcome.drawable]), new) if figures and draw else ()
     return Written(target, tuple(target / name for name in names))
 
 
-def write_comparisons(outcomes: Sequence[Outcome], folder: Path) -> tuple[Path, ...]:
-    """Draw each analysis over all models that it was run on together; nothing for a single model."""
+def write_comparisons(outcomes: Sequence[Outcome], folder: Path, *, figures: bool = True) -> tuple[Path, ...]:
+    """Write what each analysis finds between the models that it was run on together; nothing for a single model.
+
+    Returns the pictures.
+    """
     written: list[Path] = []
     by_analysis: dict[str, list[Outcome]] = {}
     for outcome in outcomes:
         by_analysis.setdefault(outcome.analysis.spec.name, []).append(outcome)
     for name, group in by_analysis.items():
-        draw = group[0].analysis.spec.figures
-        if len(group) < 2 or draw is None:
+        result = _compare(group) if len(group) > 1 else None
+        drawings = _draw_comparison(group, result) if figures and len(group) > 1 else ()
+        if result is None and not drawings:
             continue
         target = folder / "comparison" / group[0].drawable.dataset_name / name
         with replacing_folder(target) as new:
-            names = _save(draw()([outcome.drawable for outcome in group]), new)
+            if result is not None:
+                _write_result(result, new)
+            names = _save(drawings, new)
         written += [target / file for file in names]
     return tuple(written)
+
+
+def _compare(group: Sequence[Outcome]) -> Result | None:
+    first, probes = group[0], [outcome.probe for outcome in group if outcome.probe is not None]
+    result = first.analysis.kind.compare(probes) if probes else None
+    if result is None:
+        return None
+    weights = {outcome.model.info.name: outcome.model.digest for outcome in group}
+    common: dict[str, Any] = {"analysis": first.analysis.spec.name, "dataset": first.drawable.dataset_name}
+    view, n = first.drawable.view.name, first.result.records[0].n
+    records = [replace(r, **common, weights=weights[r.model], view=view, n=n) for r in result.records]
+    return replace(result, records=tuple(records))
+
+
+def _draw_comparison(group: Sequence[Outcome], result: Result | None) -> list[Drawing]:
+    drawables, spec = [outcome.drawable for outcome in group], group[0].analysis.spec
+    if result is not None and spec.comparison:
+        return list(spec.comparison()(drawables, result))
+    return list(spec.figures()(drawables)) if spec.figures and spec.comparison is None else []
+
+
+def _write_result(result: Result, folder: Path) -> None:
+    (folder / "records.csv").write_text(to_csv(result.records), encoding="utf-8")
+    arrays: dict[str, Any] = dict(result.arrays)
+    np.savez_compressed(folder / "arrays.npz", **arrays)
+    axes = {
+        name: {"shape": list(array.shape), "axes": list(result.axes.get(name, ()))} for name, array in arrays.items()
+    }
+    (folder / "arrays.json").write_text(json.dumps(axes, indent=1) + "\n", encoding="utf-8")
 
 
 def write_root(folder: Path) -> Path:
@@ -120,14 +152,6 @@ def _own_plan(outcome: Outcome, job: Job) -> str:
     """The part of the plan that made this outcome, with all options written out."""
     analysis = AnalysisPlan(name=outcome.analysis.spec.name, options=outcome.analysis.options.model_dump(mode="json"))
     return job.plan.model_copy(update={"analyses": (analysis,), "models": (outcome.part,)}).to_yaml()
-
-
-def _axes(outcome: Outcome) -> dict[str, dict[str, object]]:
-    axes = outcome.result.axes
-    return {
-        name: {"shape": list(array.shape), "axes": list(axes.get(name, ()))}
-        for name, array in outcome.result.arrays.items()
-    }
 
 
 def _provenance(outcome: Outcome, job: Job) -> dict[str, object]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -69,6 +69,15 @@ class Probe(ABC):
     @abstractmethod
     def compute(self, n_batches: int) -> Result:
         """Turn the state into numbers; ``n_batches`` is how many batches the whole dataset was cut into."""
+
+    @classmethod
+    def compare(cls, probes: Sequence[Self]) -> Result | None:  # noqa: ARG003  # most analyses compare nothing
+        """Numbers between several models, from their merged states; None if there is nothing to compute.
+
+        The probes have seen the same images in the same view, with the same options. A record between two models names
+        the first in ``model`` and the second in ``other``.
+        """
+        return None
 
     def accumulators(self) -> dict[str, Accumulator]:
         """The state, by attribute name."""

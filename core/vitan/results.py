@@ -18,7 +18,8 @@ class Record:
 
     The first group of fields is the probe's to fill in; the second is filled in by the runner.
     ``protocol`` is ``default``, ``paper``, or the name of another variant of the definition. ``block`` and ``head``
-    count from 0. ``group`` is a class, a category or an image; ``k`` is whatever the analysis sweeps.
+    count from 0. ``group`` is a class, a category or an image; ``k`` is whatever the analysis sweeps. ``other`` is the
+    second model of a comparison.
     """
 
     metric: str
@@ -33,6 +34,7 @@ class Record:
 
     analysis: str = ""
     model: str = ""
+    other: str = ""
     weights: str = ""
     dataset: str = ""
     n: int = 0
@@ -53,7 +55,7 @@ class Result:
     headline: tuple[str, ...] = ()
 
 
-_LEADING = ("analysis", "model", "dataset", "metric", "protocol", "block", "head", "value", "unit")
+_LEADING = ("analysis", "model", "other", "dataset", "metric", "protocol", "block", "head", "value", "unit")
 COLUMNS = (*_LEADING, *(f.name for f in fields(Record) if f.name not in _LEADING))
 
 

@@ -46,11 +46,15 @@ class Reporter(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """One analysis of one model over one dataset, with all that is worth writing down."""
+    """One analysis of one model over one dataset, with all that is worth writing down.
+
+    ``probe`` holds the merged state, for analyses that compare models; others do not keep it, since it may be large.
+    """
 
     analysis: Analysis
     part: ModelPlan
     model: Model
+    probe: Probe | None
     drawable: Drawable
     skipped: tuple[Skipped, ...]
     reused: bool
@@ -217,6 +221,7 @@ class Pass:
             analysis=analysis,
             part=self._part,
             model=self._model,
+            probe=probe if analysis.compares else None,
             drawable=drawable,
             skipped=tuple(skipped),
             reused=reused,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from .data import Dataset
-    from .figures import Draw
+    from .figures import Draw, DrawComparison
     from .probe import Probe
     from .taps import TapMap
     from .tokens import TokenLayout
@@ -145,10 +145,14 @@ class ModelCatalog(Spec):
 
 @dataclass(frozen=True, kw_only=True)
 class ProbeSpec(Spec):
-    """One analysis: ``load`` returns the probe class, ``figures`` the function that draws its results."""
+    """One analysis: ``load`` returns the probe class, ``figures`` the function that draws its results.
+
+    ``comparison`` is for probes that compute something between models (``Probe.compare``), and draws that.
+    """
 
     load: Callable[[], type[Probe]]
     figures: Callable[[], Draw] | None = None
+    comparison: Callable[[], DrawComparison] | None = None
     paper: str = ""
 
 

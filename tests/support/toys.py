@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -112,9 +113,20 @@ class Features(Probe):
         return Result(records=tuple(records))
 
 
+def build_shallow() -> nn.Module:
+    """The same with only its first two blocks."""
+    module = build_toy()
+    module.blocks = module.blocks[:2]
+    return module
+
+
+SHALLOW = replace(TOY, name="toy-shallow-T8", build=build_shallow)
+
+
 @hookimpl
 def vitan_models() -> Iterable[ModelSpec]:
     yield TOY
+    yield SHALLOW
 
 
 @hookimpl

@@ -49,8 +49,9 @@ def execute(
     try:
         for index in range(len(job.models)):
             _one(job, index, output, report, progress, figures)
-        if figures:
-            report.comparisons = write_comparisons([outcome for outcome, _ in report.done], output)
+        report.comparisons = write_comparisons([outcome for outcome, _ in report.done], output, figures=figures)
+        if report.done:
+            write_root(output)
     except KeyboardInterrupt:
         raise click.Abort("finished parts are kept, run the same command to go on") from None
     finally:

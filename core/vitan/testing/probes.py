@@ -53,7 +53,13 @@ def check_probe(spec: ProbeSpec, *, draw: bool = True, **options: Any) -> None:
         names = [drawing.name for drawing in draw_them([drawable])]
         assert names, f"{spec.name}: it draws nothing"
         assert len(set(names)) == len(names), f"{spec.name}: two figures have one name"
-        list(draw_them([drawable, drawable]))
+        if spec.comparison is None:
+            list(draw_them([drawable, drawable]))
+    if spec.comparison:
+        between = kind.compare([whole, whole])
+        assert between is not None, f"{spec.name}: it draws comparisons, but compares nothing"
+        _check_result(spec.name, between)
+        list(spec.comparison()([feed.drawable(result)] * 2, between))
 
 
 @dataclass

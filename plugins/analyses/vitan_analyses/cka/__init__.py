@@ -1,0 +1,43 @@
+"""The ``cka`` analysis: which blocks, of which models, see the same images alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from vitan import ProbeSpec, hookimpl
+
+if TYPE_CHECKING:
+    from vitan.figures import Draw, DrawComparison
+    from vitan.probe import Probe
+
+
+@hookimpl
+def vitan_probes() -> Iterator[ProbeSpec]:
+    """One analysis."""
+    yield ProbeSpec(
+        name="cka",
+        summary="Which blocks, of which models, see the same images alike: debiased linear CKA of CLS and mean patch.",
+        load=_load,
+        figures=_figures,
+        comparison=_comparison,
+        paper="Kornblith et al. 2019; debiased: Song et al. 2012, Nguyen et al. 2021",
+    )
+
+
+def _load() -> type[Probe]:
+    from .probe import CkaProbe
+
+    return CkaProbe
+
+
+def _figures() -> Draw:
+    from .figures import draw
+
+    return draw
+
+
+def _comparison() -> DrawComparison:
+    from .figures import draw_comparison
+
+    return draw_comparison
