@@ -15,7 +15,7 @@ import pytest
 
 from vitan.errors import WeightsUnavailableError
 from vitan.specs import HubSource, ModelSpec, PackageSource, UrlSource, WeightSource
-from vitan.weights import locate
+from vitan.weights import fetch, locate
 
 CONTENT = bytes(range(256)) * 40
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -239,6 +239,22 @@ def test_parallel_runs_download_once(server: Server, hub_dir: Path) -> None:
         thread.join()
     assert found == [hub_dir / "toy.pth"] * 4
     assert len(server.requests) == 1
+
+
+def test_a_file_that_another_run_fetched_in_the_meantime_is_taken(
+    server: Server, hub_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was not there when the caches were looked through, and is there when it would be fetched."""
+    source = UrlSource(url=server.url(), sha256=SHA256)
+    real = fetch._fetch
+
+    def late(source: WeightSource, progress: object) -> Path:
+        (hub_dir / "toy.pth").write_bytes(CONTENT)
+        return real(source, None)
+
+    monkeypatch.setattr(fetch, "_fetch", late)
+    assert locate(toy(source)).path == hub_dir / "toy.pth"
+    assert server.requests == []
 
 
 # Caches

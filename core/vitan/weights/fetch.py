@@ -75,7 +75,11 @@ def _fetch(source: WeightSource, progress: Progress | None) -> Path:
 
     if isinstance(source, HubSource):
         return _fetch_hub(source, verify, progress)
-    free = [place for place in _places(source) if not place.exists()]
+    there = [place for place in _places(source) if place.exists()]
+    for place in there:
+        if place.is_file() and not verify(place):
+            return place  # a run beside this one has fetched it since the caches were looked through
+    free = [place for place in _places(source) if place not in there]
     if not free:
         raise WeightsUnavailableError("every place for it is taken by another file; remove one of them")
     if isinstance(source, UrlSource):
