@@ -15,14 +15,13 @@ from vitan.results import Result
 
 from .. import plots
 from ..drawing import Array
-from .probe import KINDS
+from ..pooled import KINDS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 _MAP = "magma"
-_WORDS = {"cls": "CLS", "patches": "mean patch"}
 _PAIRS = 15  # on one page
 
 
@@ -34,7 +33,7 @@ def draw(drawables: Sequence[Drawable]) -> Iterable[Drawing]:
     plots.head(figure, f"Which blocks of {plots.model_label(drawable.model)} are alike", _note(drawable))
     panels = figure.subplots(1, len(maps), squeeze=False).ravel()
     for axes, (kind, values) in zip(panels, maps, strict=True):
-        _map(axes, values, drawable.model.blocks, drawable.model.blocks, title=_WORDS[kind], x="block", y="block")
+        _map(axes, values, drawable.model.blocks, drawable.model.blocks, title=KINDS[kind], x="block", y="block")
     _bar(figure, panels)
     yield Plot(name="cka", figure=figure)
 
@@ -62,7 +61,7 @@ def _last(drawables: Sequence[Drawable], result: Result, kinds: Sequence[str]) -
     for axes, kind in zip(panels, kinds, strict=True):
         values = result.arrays[f"last-{kind}"]
         axes.imshow(values, cmap=_MAP, vmin=0, vmax=1, interpolation="none")
-        axes.set_title(_WORDS[kind], fontsize=plots.TITLE, loc="left")
+        axes.set_title(KINDS[kind], fontsize=plots.TITLE, loc="left")
         axes.set_xticks(range(len(names)), names, rotation=45, ha="right")
         axes.set_yticks(range(len(names)), names)
         axes.tick_params(labelsize=plots.TICK, length=0)
@@ -79,7 +78,7 @@ def _pairs(kind: str, pairs: Sequence[tuple[Drawable, Drawable, Array]]) -> Figu
     columns = min(3, len(pairs))
     rows = -(-len(pairs) // columns)
     figure = plots.page(0.6 + 2.2 * rows, plots.PAGE * max(columns, 2) / 3)
-    plots.head(figure, f"Blocks against blocks, {_WORDS[kind]}", _note(pairs[0][0]))
+    plots.head(figure, f"Blocks against blocks, {KINDS[kind]}", _note(pairs[0][0]))
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes, (first, second, values) in zip(panels, pairs, strict=False):
         a, b = first.model, second.model

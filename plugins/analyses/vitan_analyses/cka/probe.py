@@ -4,43 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
-from torch import Tensor
 from typing_extensions import Self
 
-from vitan.accumulators import PerImage
-from vitan.data import Batch
 from vitan.errors import MismatchError
-from vitan.probe import ModelInfo, Probe
 from vitan.results import Record, Result
 
+from ..pooled import KINDS, PooledProbe
 from .hsic import FEWEST, Centred, Floats, cka
 
-KINDS = ("cls", "patches")
 
-
-class CkaProbe(Probe):
+class CkaProbe(PooledProbe):
     """Debiased linear CKA over the whole set, for CLS and for the mean over the patches of each block.
 
-    Features are the raw outputs of the blocks. The number depends on neither the batch size nor the order of images. It
-    is not the published one, which averages over minibatches of eight, flattens all tokens, and weights each minibatch
-    by the range of its Gram matrices.
+    The number depends on neither the batch size nor the order of images. It is not the published one, which averages
+    over minibatches of eight, flattens all tokens, and weights each minibatch by the range of its Gram matrices.
     """
-
-    taps: ClassVar[frozenset[str]] = frozenset({"block"})
-
-    def __init__(self, options: Any, model: ModelInfo) -> None:
-        super().__init__(options, model)
-        self.cls, self.patches = PerImage(), PerImage()
-
-    def update_block(self, block: int, taps: Mapping[str, Tensor], batch: Batch) -> None:
-        """Keep one vector of each kind per image."""
-        layout, features = self.model.layout, taps["block"].float()  # (batch, token, channel)
-        if layout.cls is not None:
-            self.cls.add(block, batch.index, features[:, layout.cls])
-        self.patches.add(block, batch.index, features[:, layout.patches].mean(1))
 
     def compute(self, n_batches: int) -> Result:  # noqa: ARG002  # batches do not matter here
         """Every block against every block of the same model.
@@ -90,14 +71,12 @@ class CkaProbe(Probe):
 
     def features(self) -> dict[str, Centred]:
         """What was kept, by kind; raises ``MismatchError`` for fewer than four images."""
-        kinds = {"cls": self.cls, "patches": self.patches}
         count = len(self.patches.index(self.model.blocks[0]))
         if count < FEWEST:
             raise MismatchError(f"debiased CKA needs at least {FEWEST} images, and there are {count}; raise --limit")
         return {
             kind: Centred.of([rows.rows(block).numpy() for block in self.model.blocks])
-            for kind, rows in kinds.items()
-            if rows.keys()
+            for kind, rows in self.kept().items()
         }
 
 

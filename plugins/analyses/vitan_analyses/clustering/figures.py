@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from vitan.figures import Drawable, Drawing, Plot
 
 from ..curves import Panel, line_page
+from ..pooled import KINDS
 from .probe import FLOOR, METRICS
 
-_KINDS = {"cls": "CLS", "patches": "mean patch"}
 _NAMES = {"nmi": "NMI", "ari": "ARI", "purity": "purity"}
 
 
@@ -22,7 +22,7 @@ def draw(drawables: Sequence[Drawable]) -> Iterable[Drawing]:
             [d.result.arrays[kind][:, column] if kind in d.result.arrays else None for d in drawables],
             across=float(drawables[0].result.arrays[FLOOR][column]),
         )
-        for kind, word in _KINDS.items()
+        for kind, word in KINDS.items()
         if any(kind in d.result.arrays for d in drawables)
         for column, metric in enumerate(METRICS)
     ]

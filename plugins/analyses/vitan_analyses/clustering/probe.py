@@ -15,9 +15,10 @@ from vitan.accumulators import PerImage
 from vitan.data import Batch
 from vitan.errors import MismatchError, OptionError
 from vitan.options import Options, summary
-from vitan.probe import ModelInfo, Probe
+from vitan.probe import ModelInfo
 from vitan.results import Record, Result
 
+from ..pooled import PooledProbe
 from .metrics import Agreement, Floats, Integers, agreement, kmeans
 
 METRICS = ("nmi", "ari", "purity")
@@ -32,26 +33,19 @@ class ClusteringOptions(Options):
     seed: int = summary(0, ge=0, description="seed of k-means and of the noise that is clustered for comparison")
 
 
-class ClusteringProbe(Probe):
-    """NMI, ARI and purity of k-means against the classes, for CLS and for the mean over the patches of each block.
-
-    Features are the raw outputs of the blocks; registers belong to neither. A model without CLS has only the mean.
-    """
+class ClusteringProbe(PooledProbe):
+    """NMI, ARI and purity of k-means against the classes, for CLS and for the mean over the patches of each block."""
 
     Options: ClassVar[type[Options]] = ClusteringOptions
-    taps: ClassVar[frozenset[str]] = frozenset({"block"})
     needs: ClassVar[frozenset[str]] = frozenset({"label"})
 
     def __init__(self, options: Any, model: ModelInfo) -> None:
         super().__init__(options, model)
-        self.cls, self.patches, self.label = PerImage(), PerImage(), PerImage()
+        self.label = PerImage()
 
     def update_block(self, block: int, taps: Mapping[str, Tensor], batch: Batch) -> None:
-        """Keep one vector of each kind per image."""
-        layout, features = self.model.layout, taps["block"].float()  # (batch, token, channel)
-        if layout.cls is not None:
-            self.cls.add(block, batch.index, features[:, layout.cls])
-        self.patches.add(block, batch.index, features[:, layout.patches].mean(1))
+        """Keep one vector of each kind per image, and its label."""
+        super().update_block(block, taps, batch)
         if block == self.model.blocks[0]:
             self.label.add(0, batch.index, _labels(batch))
 
@@ -61,8 +55,7 @@ class ClusteringProbe(Probe):
         Raises ``OptionError`` where there are fewer images than clusters.
         """
         labels = self.label.rows(0).numpy()
-        kinds = {"cls": self.cls, "patches": self.patches}
-        kept = {name: rows for name, rows in kinds.items() if rows.keys()}
+        kept = self.kept()
         k = self.options.k or len(np.unique(labels))
         if len(labels) < k or k < 2:
             raise OptionError(f"{len(labels)} images cannot be put into {k} clusters; change --limit or --k")

@@ -10,9 +10,9 @@ from vitan.figures import Drawable, Drawing, Plot
 
 from .. import plots
 from ..curves import Panel, line_page
+from ..pooled import KINDS
 from .probe import MEASURES
 
-_KINDS = {"cls": "CLS", "patches": "mean patch"}
 _TITLES = {
     "rank-me": "effective rank",
     "participation-ratio": "participation ratio",
@@ -25,7 +25,7 @@ def draw(drawables: Sequence[Drawable]) -> Iterable[Drawing]:
     """A page of curves over depth; for one model also where in the picture long tokens are, if there are any."""
     panels = [
         Panel(f"{_TITLES[name]}, {word}", unit, [d.result.arrays.get(f"{kind}-{name}") for d in drawables])
-        for kind, word in _KINDS.items()
+        for kind, word in KINDS.items()
         for name, unit in MEASURES.items()
         if any(f"{kind}-{name}" in d.result.arrays for d in drawables)
     ]

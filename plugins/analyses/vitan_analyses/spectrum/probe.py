@@ -11,9 +11,10 @@ from torch import Tensor
 from vitan.accumulators import PerImage
 from vitan.data import Batch
 from vitan.options import Options, summary
-from vitan.probe import ModelInfo, Probe
+from vitan.probe import ModelInfo
 from vitan.results import Record, Result
 
+from ..pooled import PooledProbe
 from .measures import Floats, decay, eigenvalues, participation_ratio, rank_me, two_nn
 
 #: Each measure with its unit.
@@ -33,36 +34,30 @@ class SpectrumOptions(Options):
     )
 
 
-class SpectrumProbe(Probe):
+class SpectrumProbe(PooledProbe):
     """Effective rank, participation ratio, spectral decay and intrinsic dimension of CLS and of the mean patch.
 
     Beside them the lengths of the patch tokens: few that are much longer than the rest hold global information in large
     models without registers (Darcet et al. 2024, "Vision Transformers Need Registers"). Their cut is an absolute length
     read off a histogram; ours is relative to the median of the picture, so that it means the same in every model.
-    Features are the raw outputs of the blocks. Registers belong to neither kind of token.
     """
 
     Options: ClassVar[type[Options]] = SpectrumOptions
-    taps: ClassVar[frozenset[str]] = frozenset({"block"})
 
     def __init__(self, options: Any, model: ModelInfo) -> None:
         super().__init__(options, model)
-        self.cls, self.patches, self.norms = PerImage(), PerImage(), PerImage()
+        self.norms = PerImage()
 
     def update_block(self, block: int, taps: Mapping[str, Tensor], batch: Batch) -> None:
         """Keep a vector of each kind and the lengths of the patch tokens."""
-        layout, features = self.model.layout, taps["block"].float()  # (batch, token, channel)
-        patches = features[:, layout.patches]
-        if layout.cls is not None:
-            self.cls.add(block, batch.index, features[:, layout.cls])
-        self.patches.add(block, batch.index, patches.mean(1))
+        super().update_block(block, taps, batch)
+        patches = taps["block"][:, self.model.layout.patches].float()  # (batch, patch, channel)
         self.norms.add(block, batch.index, patches.norm(dim=-1))
 
     def compute(self, n_batches: int) -> Result:  # noqa: ARG002  # batches do not matter here
         """Every measure for every block; what cannot be measured is nan, and its record says why."""
         blocks, grid = self.model.blocks, self.model.layout.grid
-        kinds = {"cls": self.cls, "patches": self.patches}
-        kept = {kind: rows for kind, rows in kinds.items() if rows.keys()}
+        kept = self.kept()
         measured = {kind: [_measure(rows.rows(block).numpy()) for block in blocks] for kind, rows in kept.items()}
         norms = np.stack([self.norms.rows(block).numpy() for block in blocks], 1)  # (image, block, patch)
         long = norms > self.options.outlier * np.median(norms, axis=-1, keepdims=True)

@@ -1,0 +1,40 @@
+"""Probes that look at one vector per image: CLS, and the mean over the patches."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from torch import Tensor
+
+from vitan.accumulators import PerImage
+from vitan.data import Batch
+from vitan.probe import ModelInfo, Probe
+
+#: The kinds of vectors, with what figures call them.
+KINDS = {"cls": "CLS", "patches": "mean patch"}
+
+
+class PooledProbe(Probe):
+    """Keeps both vectors of every block, from the raw outputs of the blocks and in float32.
+
+    Registers belong to neither. A model without CLS has only the mean.
+    """
+
+    taps: ClassVar[frozenset[str]] = frozenset({"block"})
+
+    def __init__(self, options: Any, model: ModelInfo) -> None:
+        super().__init__(options, model)
+        self.cls, self.patches = PerImage(), PerImage()
+
+    def update_block(self, block: int, taps: Mapping[str, Tensor], batch: Batch) -> None:
+        """Keep one vector of each kind per image."""
+        layout, features = self.model.layout, taps["block"].float()  # (batch, token, channel)
+        if layout.cls is not None:
+            self.cls.add(block, batch.index, features[:, layout.cls])
+        self.patches.add(block, batch.index, features[:, layout.patches].mean(1))
+
+    def kept(self) -> dict[str, PerImage]:
+        """What was kept, by kind."""
+        kinds = {"cls": self.cls, "patches": self.patches}
+        return {kind: kinds[kind] for kind in KINDS if kinds[kind].keys()}
