@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from itertools import permutations
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -181,6 +185,34 @@ def test_the_order_of_images_and_the_number_of_workers_do_not_matter(monkeypatch
         assert all(np.array_equal(arrays[name], expected[name]) for name in expected)
     monkeypatch.setattr("os.cpu_count", lambda: 1)
     assert np.array_equal(_watched(features, labels).compute(1).arrays["cls"], expected["cls"])
+
+
+_THREADS = """
+import numpy as np
+from threadpoolctl import threadpool_info
+from vitan_analyses.clustering import probe
+
+import sklearn.cluster  # so that its OpenMP is there to be limited
+
+seen = []
+
+def kmeans(features, k, **options):
+    seen.extend(pool["num_threads"] for pool in threadpool_info())
+    return np.arange(len(features)) % k
+
+probe.kmeans = kmeans
+from test_clustering import _blobs, _watched
+_watched(*_blobs()).compute(1)
+print(sorted(set(seen)))
+"""
+
+
+def test_k_means_itself_runs_on_one_thread():
+    """The order of its partial sums, and so its last bits, would otherwise depend on the machine."""
+    path = os.pathsep.join([*sys.path, str(Path(__file__).parent)])
+    env = {**os.environ, "OMP_NUM_THREADS": "4", "OPENBLAS_NUM_THREADS": "4", "PYTHONPATH": path}
+    ran = subprocess.run([sys.executable, "-c", _THREADS], env=env, capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "[1]"
 
 
 def test_what_is_not_finite_is_a_named_gap():

@@ -81,9 +81,11 @@ class ClusteringProbe(PooledProbe):
         def one(features: Floats) -> Agreement | None:
             if not np.isfinite(features).all():
                 return None
-            return agreement(labels, kmeans(features, k, starts=self.options.starts, seed=self.options.seed))
+            with threadpool_limits(1, user_api="openmp"):  # holds for the thread that asks, so each worker asks
+                return agreement(labels, kmeans(features, k, starts=self.options.starts, seed=self.options.seed))
 
-        with threadpool_limits(1), ThreadPoolExecutor(os.cpu_count()) as pool:
+        # BLAS has one limit for the whole process, so that it is set around all workers and not by each.
+        with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(os.cpu_count()) as pool:
             return dict(zip(jobs, pool.map(one, jobs.values()), strict=True))
 
     def _records(self, found: Mapping[tuple[str, int], Agreement | None], k: int) -> Iterator[Record]:
