@@ -276,6 +276,15 @@ def test_what_is_between_models_is_written(tmp_path):
     assert (tmp_path / "bare" / "comparison" / "pictures" / "cka" / "records.csv").is_file()
 
 
+def test_records_of_an_older_version_keep_their_columns(tmp_path):
+    """It knew neither ``other`` nor the order of today's columns, and a group may hold a comma and a line break."""
+    old = tmp_path / "old" / "pictures" / "sharpness" / "records.csv"
+    old.parent.mkdir(parents=True)
+    old.write_text('value,model,group\n0.5,old,"a, b\nc"\n')
+    (row,) = csv.DictReader(write_root(tmp_path).open(newline=""))
+    assert (row["model"], row["other"], row["value"], row["group"]) == ("old", "", "0.5", "a, b\nc")
+
+
 def test_writing_is_whole_or_not_at_all(tmp_path):
     target = tmp_path / "file.txt"
     target.write_text("old")

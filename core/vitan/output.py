@@ -11,6 +11,8 @@ results/comparison/DATASET/ANALYSIS/*.png, *.svg   where several models were run
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import re
 from collections.abc import Iterable, Sequence
@@ -25,7 +27,7 @@ from .figures import Animation, Drawing, Picture, Plot
 from .job import Job
 from .plan import AnalysisPlan
 from .provenance import provenance
-from .results import Result, to_csv
+from .results import COLUMNS, Result, to_csv
 from .runner import Outcome
 from .store import replacing_folder, write_text
 
@@ -106,12 +108,17 @@ def _write_result(result: Result, folder: Path) -> None:
 
 
 def write_root(folder: Path) -> Path:
-    """Gather all records below ``folder`` into ``records.csv`` at its root."""
-    lines: list[str] = []
+    """Gather all records below ``folder`` into ``records.csv`` at its root.
+
+    Values go by the names of their columns: an older version may have written fewer of them.
+    """
+    out = io.StringIO()
+    writer = csv.DictWriter(out, COLUMNS, restval="", extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
     for path in sorted(folder.glob("*/*/*/records.csv")):
-        header, *rest = path.read_text(encoding="utf-8").splitlines()
-        lines += ([] if lines else [header]) + rest
-    write_text(folder / "records.csv", "\n".join(lines) + "\n")
+        with path.open(encoding="utf-8", newline="") as file:
+            writer.writerows(csv.DictReader(file))
+    write_text(folder / "records.csv", out.getvalue())
     return folder / "records.csv"
 
 
