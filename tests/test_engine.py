@@ -208,13 +208,23 @@ def test_unreadable_images_stop_or_are_counted(tmp_path):
         _run(tmp_path, dataset=none, on_error="skip")
 
 
-def test_damaged_state_is_put_aside_and_computed_anew(tmp_path):
+def _cut(data):
+    return data[:100]
+
+
+def _flip(data):
+    """One bit of the last tensor."""
+    return data[:-3] + bytes([data[-3] ^ 64]) + data[-2:]
+
+
+@pytest.mark.parametrize("damage", [_cut, _flip])
+def test_damaged_state_is_put_aside_and_computed_anew(tmp_path, damage):
     (first,) = _run(tmp_path)
     (file,) = tmp_path.glob("??/*.safetensors")
-    file.write_bytes(file.read_bytes()[:100])
-    with pytest.raises(Exception, match="run the same command again"):
-        _run(tmp_path)
+    file.write_bytes(damage(file.read_bytes()))
     (again,) = _run(tmp_path)
+    assert Sharpness.forwards
+    assert not again.reused
     assert _same(first, again)
     assert list(tmp_path.glob("??/*.damaged"))
 

@@ -111,7 +111,7 @@ class Pass:
         """Compute what the store lacks, shard by shard, then merge and sum up."""
         shards = self._partition.shards()
         keys = [[self._content(analysis, shard) for analysis in self._analyses] for shard in shards]
-        have = [[self._store.path(self._store.key(content)).exists() for content in row] for row in keys]
+        have = [[self._store.get(self._store.key(content)) is not None for content in row] for row in keys]
         names = ", ".join(analysis.spec.name for analysis in self._analyses)
         self._reporter.begin(f"{self._model.info.name} · {self._job.dataset_spec.name} · {names}", self._job.n)
         try:

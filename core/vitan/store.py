@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -25,7 +26,7 @@ from .errors import StoreError
 from .plan import canonical_json
 
 #: Changes when the meaning of stored state changes; older files are then no longer found.
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class Store:
         return self.folder / key[:2] / f"{key}.safetensors"
 
     def get(self, key: str) -> Unit | None:
-        """The unit of that key, or None; a file that cannot be read is put aside as ``.damaged``."""
+        """The unit of that key, or None; a file that is not what was written is put aside as ``.damaged``."""
         path = self.path(key)
         if not path.exists():
             return None
@@ -66,7 +67,7 @@ class Store:
         """Write a unit and return its key; raises ``StoreError`` if the disk refuses."""
         key = self.key(content)
         path = self.path(key)
-        metadata = {"content": canonical_json(content), "notes": canonical_json(notes)}
+        metadata = {"content": canonical_json(content), "notes": canonical_json(notes), "sha256": _digest(tensors)}
         try:
             with replacing(path) as temporary:
                 save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary, metadata)
@@ -90,7 +91,18 @@ def _read(path: Path) -> Unit:
     with safe_open(path, "pt") as file:
         metadata = file.metadata()
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a mapping
+    if metadata["sha256"] != _digest(tensors):
+        raise ValueError(f"{path} has changed since it was written")
     return Unit(tensors, json.loads(metadata["content"]), json.loads(metadata["notes"]))
+
+
+def _digest(tensors: Mapping[str, Tensor]) -> str:
+    """Sha256 of the tensors, so that no damaged bit passes for a number."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name}|{tensor.dtype}|{list(tensor.shape)}\n".encode())
+        digest.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 @contextmanager
