@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from .data import Batch
-from .errors import ImageError, RecordingError
+from .errors import ImageError
 from .figures import Drawable
 from .job import Analysis, Job
 from .loader import Loader, Partition, Skipped
@@ -87,6 +87,33 @@ def run_model(job: Job, index: int, store: Store, reporter: Reporter) -> list[Ou
     return [outcomes[analysis.spec.name] for analysis in job.analyses]
 
 
+@dataclass(frozen=True)
+class _Part:
+    """What one analysis has seen of one shard."""
+
+    probe: Probe
+    skipped: Sequence[Skipped]
+    stored: bool
+
+
+@dataclass
+class _Gathered:
+    """What one analysis has seen so far. ``reused`` says that all of it was stored."""
+
+    probe: Probe | None = None
+    skipped: list[Skipped] = field(default_factory=list)
+    reused: bool = True
+
+    def take(self, part: _Part) -> None:
+        """Merge in the next shard."""
+        if self.probe is None:
+            self.probe = part.probe
+        else:
+            self.probe.merge(part.probe)
+        self.skipped += part.skipped
+        self.reused = self.reused and part.stored
+
+
 class Pass:
     """One model over one dataset in one view, feeding several probes."""
 
@@ -108,24 +135,17 @@ class Pass:
         self._checked = False
 
     def run(self) -> list[Outcome]:
-        """Compute what the store lacks, shard by shard, then merge and sum up."""
-        shards = self._partition.shards()
-        keys = [[self._content(analysis, shard) for analysis in self._analyses] for shard in shards]
-        have = [[self._store.get(self._store.key(content)) is not None for content in row] for row in keys]
+        """Shard by shard, take what the store has, compute what it lacks, and merge; then sum up."""
+        gathered = [_Gathered() for _ in self._analyses]
         names = ", ".join(analysis.spec.name for analysis in self._analyses)
         self._reporter.begin(f"{self._model.info.name} · {self._job.dataset_spec.name} · {names}", self._job.n)
         try:
-            for shard, contents, there in zip(shards, keys, have, strict=True):
-                if not all(there):
-                    self._compute_shard(shard, contents, there)
-                else:
-                    self._reporter.advance(sum(len(self._partition.indices(batch)) for batch in shard))
+            for shard in self._partition.shards():
+                for so_far, part in zip(gathered, self._shard(shard), strict=True):
+                    so_far.take(part)
         finally:
             self._reporter.end()
-        return [
-            self._summarise(analysis, [row[i] for row in keys], all(row[i] for row in have))
-            for i, analysis in enumerate(self._analyses)
-        ]
+        return [self._outcome(analysis, found) for analysis, found in zip(self._analyses, gathered, strict=True)]
 
     def _content(self, analysis: Analysis, shard: range) -> dict[str, Any]:
         """Everything that a shard's state depends on."""
@@ -145,16 +165,36 @@ class Pass:
             "images": [self._partition.indices(shard[0]).start, self._partition.indices(shard[-1]).stop],
         }
 
-    def _compute_shard(self, shard: range, contents: Sequence[dict[str, Any]], there: Sequence[bool]) -> None:
-        todo = [i for i, done in enumerate(there) if not done]
-        probes = [self._probe(self._analyses[i]) for i in todo]
+    def _shard(self, shard: range) -> list[_Part]:
+        """One part for each analysis. What was not stored is stored now, before anything else is done."""
+        contents = [self._content(analysis, shard) for analysis in self._analyses]
+        stored = [self._stored(*pair) for pair in zip(self._analyses, contents, strict=True)]
+        todo = [i for i, part in enumerate(stored) if part is None]
+        computed = self._compute([self._analyses[i] for i in todo], shard)
+        for i, part in zip(todo, computed, strict=True):
+            notes = {"skipped": [[skipped.index, skipped.why] for skipped in part.skipped]}
+            self._store.put(contents[i], part.probe.state(), notes)
+        fresh = iter(computed)
+        return [next(fresh) if part is None else part for part in stored]
+
+    def _stored(self, analysis: Analysis, content: Mapping[str, Any]) -> _Part | None:
+        unit = self._store.get(self._store.key(content))
+        if unit is None:
+            return None
+        probe = self._probe(analysis)
+        probe.load(unit.tensors)
+        return _Part(probe, [Skipped(index, why) for index, why in unit.notes["skipped"]], stored=True)
+
+    def _compute(self, analyses: Sequence[Analysis], shard: range) -> list[_Part]:
+        if not analyses:
+            self._reporter.advance(sum(len(self._partition.indices(number)) for number in shard))
+            return []
+        probes = [self._probe(analysis) for analysis in analyses]
         for batch, number in zip(self._loader.batches(self._partition, shard), shard, strict=True):
             if batch is not None:
                 self._forward(batch, probes)
             self._reporter.advance(len(self._partition.indices(number)))
-        notes = {"skipped": [[skipped.index, skipped.why] for skipped in self._loader.skipped]}
-        for i, probe in zip(todo, probes, strict=True):
-            self._store.put(contents[i], probe.state(), notes)
+        return [_Part(probe, self._loader.skipped, stored=False) for probe in probes]
 
     def _forward(self, batch: Batch, probes: Sequence[Probe]) -> None:
         taps = frozenset().union(*(probe.taps for probe in probes))
@@ -173,24 +213,6 @@ class Pass:
     def _probe(self, analysis: Analysis) -> Probe:
         return analysis.kind(analysis.options, self._model.info)
 
-    def _summarise(self, analysis: Analysis, contents: Sequence[dict[str, Any]], reused: bool) -> Outcome:
-        merged = self._probe(analysis)
-        skipped: list[Skipped] = []
-        for i, content in enumerate(contents):
-            unit = self._store.get(self._store.key(content))
-            if unit is None:
-                raise RecordingError(
-                    f"the state of images {content['images']} was lost or damaged in {self._store.folder}; "
-                    "run the same command again and only that part is computed anew"
-                )
-            skipped += [Skipped(index, why) for index, why in unit.notes["skipped"]]
-            shard = merged if i == 0 else self._probe(analysis)
-            shard.load(unit.tensors)
-            if i:
-                merged.merge(shard)
-        self._check_skipped(skipped)
-        return self._outcome(analysis, merged, skipped, reused)
-
     def _check_skipped(self, skipped: Sequence[Skipped]) -> None:
         """State that an earlier run made with ``skip`` may stand for this one only if nothing was skipped."""
         if skipped and self._job.plan.on_error == "stop":
@@ -198,14 +220,17 @@ class Pass:
         if len(skipped) == self._job.n:
             raise ImageError(f"none of the {self._job.n} images can be read; the first: {skipped[0].why}")
 
-    def _outcome(self, analysis: Analysis, probe: Probe, skipped: Sequence[Skipped], reused: bool) -> Outcome:
+    def _outcome(self, analysis: Analysis, found: _Gathered) -> Outcome:
+        self._check_skipped(found.skipped)
+        probe = found.probe
+        assert probe is not None, "a job has at least one image, and so a shard"
         result = probe.compute(self._partition.n_batches)
         made: dict[str, Any] = {
             "analysis": analysis.spec.name,
             "model": self._model.info.name,
             "weights": self._model.digest,
             "dataset": self._job.dataset_spec.name,
-            "n": self._job.n - len(skipped),
+            "n": self._job.n - len(found.skipped),
             "view": self._view.name,
         }
         records: tuple[Record, ...] = tuple(replace(record, **made) for record in result.records)
@@ -223,6 +248,6 @@ class Pass:
             model=self._model,
             probe=probe if analysis.compares else None,
             drawable=drawable,
-            skipped=tuple(skipped),
-            reused=reused,
+            skipped=tuple(found.skipped),
+            reused=found.reused,
         )

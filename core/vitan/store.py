@@ -17,13 +17,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from .errors import StoreError
 from .plan import canonical_json
+from .weights import tensors_sha256
 
 #: Changes when the meaning of stored state changes; older files are then no longer found.
 FORMAT = 2
@@ -67,7 +67,11 @@ class Store:
         """Write a unit and return its key; raises ``StoreError`` if the disk refuses."""
         key = self.key(content)
         path = self.path(key)
-        metadata = {"content": canonical_json(content), "notes": canonical_json(notes), "sha256": _digest(tensors)}
+        metadata = {
+            "content": canonical_json(content),
+            "notes": canonical_json(notes),
+            "sha256": tensors_sha256(tensors),
+        }
         try:
             with replacing(path) as temporary:
                 save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary, metadata)
@@ -91,18 +95,9 @@ def _read(path: Path) -> Unit:
     with safe_open(path, "pt") as file:
         metadata = file.metadata()
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a mapping
-    if metadata["sha256"] != _digest(tensors):
+    if metadata["sha256"] != tensors_sha256(tensors):
         raise ValueError(f"{path} has changed since it was written")
     return Unit(tensors, json.loads(metadata["content"]), json.loads(metadata["notes"]))
-
-
-def _digest(tensors: Mapping[str, Tensor]) -> str:
-    """Sha256 of the tensors, so that no damaged bit passes for a number."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(tensors.items()):
-        digest.update(f"{name}|{tensor.dtype}|{list(tensor.shape)}\n".encode())
-        digest.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()
 
 
 @contextmanager

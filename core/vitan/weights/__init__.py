@@ -1,6 +1,6 @@
 """Weights: fetch them, read them safely, and load them exactly."""
 
-from .digests import file_sha256, state_sha256
+from .digests import file_sha256, state_sha256, tensors_sha256
 from .download import Progress
 from .fetch import Located, locate
 from .fit import Fitted, fit
@@ -18,4 +18,5 @@ __all__ = [
     "read_checkpoint",
     "read_torchscript",
     "state_sha256",
+    "tensors_sha256",
 ]

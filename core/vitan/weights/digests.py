@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ..paths import cache_dir
 
@@ -36,9 +37,14 @@ def file_digest(path: Path, algorithm: Algorithm) -> str:
 
 
 def state_sha256(module: nn.Module) -> str:
-    """The sha256 of a module's state dict: of every tensor, in order of the names, its name, dtype, shape and bytes."""
+    """The sha256 of a module's state dict; see ``tensors_sha256``."""
+    return tensors_sha256(module.state_dict())
+
+
+def tensors_sha256(tensors: Mapping[str, Tensor]) -> str:
+    """The sha256 of tensors by name: of each, in order of the names, its name, dtype, shape and bytes."""
     digest = hashlib.sha256()
-    for name, tensor in sorted(module.state_dict().items()):
+    for name, tensor in sorted(tensors.items()):
         digest.update(f"{name}|{str(tensor.dtype).removeprefix('torch.')}|{list(tensor.shape)}\n".encode())
         digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
