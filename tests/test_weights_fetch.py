@@ -13,6 +13,7 @@ import huggingface_hub
 import huggingface_hub.constants
 import pytest
 
+from fetched import toy
 from vitan.errors import WeightsUnavailableError
 from vitan.specs import HubSource, ModelSpec, PackageSource, UrlSource, WeightSource
 from vitan.weights import fetch, locate
@@ -97,18 +98,6 @@ def hub_dir(home: Path) -> Path:
     folder = home / "torch" / "hub" / "checkpoints"
     folder.mkdir(parents=True)
     return folder
-
-
-def toy(*weights: WeightSource) -> ModelSpec:
-    return ModelSpec(
-        name="toy-S16",
-        summary="toy",
-        family="toy",
-        arch="S",
-        patch=16,
-        build=lambda: pytest.fail("built"),
-        weights=weights,
-    )
 
 
 def refused(spec: ModelSpec, *, offline: bool = False) -> str:

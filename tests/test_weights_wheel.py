@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from fetched import toy
 from vitan.errors import WeightsUnavailableError
 from vitan.specs import ModelSpec, PackageSource
 from vitan.weights import locate
@@ -24,18 +25,6 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("VITAN_CACHE", str(tmp_path / "vitan"))
     return tmp_path
-
-
-def toy(*weights: PackageSource) -> ModelSpec:
-    return ModelSpec(
-        name="toy-S16",
-        summary="toy",
-        family="toy",
-        arch="S",
-        patch=16,
-        build=lambda: pytest.fail("built"),
-        weights=weights,
-    )
 
 
 def refused(spec: ModelSpec) -> str:
