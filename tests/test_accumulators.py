@@ -8,7 +8,7 @@ from itertools import permutations
 import pytest
 import torch
 
-from vitan.accumulators import PerImage, Sum
+from vitan.accumulators import PerImage, Ragged, Sum
 from vitan.errors import RecordingError
 
 
@@ -90,3 +90,27 @@ def test_state_survives_saving(kind):
     loaded.load(made.state())
     assert loaded.keys() == [0, 11]
     assert all(torch.equal(loaded.state()[key], made.state()[key]) for key in made.state())
+
+
+def _ragged(*images):
+    """Rows (count, 2) that tell the image and their place in it, with as many as the image's number."""
+    ragged = Ragged()
+    ragged.add(4, images, [torch.tensor([[image, i] for i in range(image)]).reshape(image, 2) for image in images])
+    return ragged
+
+
+def test_ragged_rows_come_back_by_image_whatever_the_shards():
+    whole, late = _ragged(0, 1, 2, 3), _ragged(3, 0)
+    late.merge(_ragged(2))
+    late.merge(_ragged(1))
+    again = Ragged()
+    again.load(late.state())
+    for ragged in (whole, late, again):
+        assert ragged.keys() == [4]
+        assert ragged.index(4).tolist() == [0, 1, 2, 3]
+        assert [rows.tolist() for rows in ragged.rows(4)] == [[], [[1, 0]], [[2, 0], [2, 1]], [[3, 0], [3, 1], [3, 2]]]
+
+
+def test_ragged_takes_a_tensor_for_each_image():
+    with pytest.raises(ValueError, match="1 tensors for 2 images"):
+        Ragged().add(0, [0, 1], [torch.zeros(3)])

@@ -16,6 +16,7 @@ from vitan.probe import ModelInfo
 from vitan.tokens import TokenLayout
 from vitan_analyses.cka.hsic import Centred, cka, hsic
 from vitan_analyses.cka.probe import CkaProbe
+from watching import watch
 
 GOLDEN = golden.arrays("features_seg.npz")
 TOKENS = {"all": slice(None), "cls": slice(0, 1), "spat": slice(1, None)}
@@ -129,7 +130,7 @@ def _watched(name, features, index, layout=LAYOUT):
     for part in (slice(0, 3), slice(3, None)):
         samples = [Sample(id=str(i), image=None) for i in index[part]]
         for block, seen in enumerate(features):
-            probe.update_block(block, {"block": seen[part]}, Batch(index[part], samples, (), torch.empty(1)))
+            watch(probe, block, {"block": seen[part]}, Batch(index[part], samples, (), torch.empty(1)))
     return probe
 
 

@@ -23,6 +23,7 @@ from vitan.tokens import TokenLayout
 from vitan_analyses.clustering.metrics import agreement, contingency, kmeans
 from vitan_analyses.clustering.probe import FLOOR, ClusteringOptions, ClusteringProbe
 from vitan_models.clip import image_tower
+from watching import watch
 
 GOLDEN = golden.arrays("features_seg.npz")
 CASES = sorted(key.split("/")[1] for key in GOLDEN.files if key.startswith("metrics/") and key.endswith("/true"))
@@ -112,15 +113,15 @@ def test_published_features_and_their_clusters(name):
     probe = _probe(TokenLayout(("cls",), grid), len(model.blocks), model.embed_dim, k=5, starts=1)
     for start in range(0, len(images), size):
         batch = _batch(range(start, min(start + size, len(images))), labels)
-        wanted = dict.fromkeys(range(len(model.blocks)), probe.taps)
+        wanted = dict.fromkeys(range(len(model.blocks)), probe.reads())
 
         def on_block(block, taps, batch=batch):
-            probe.update_block(block, taps, batch)
+            watch(probe, block, taps, batch)
 
         with Recorder(model, TIMM, wanted, on_block), torch.inference_mode():
             model(torch.from_numpy(images[start : start + size]))
     arrays = probe.compute(1).arrays
-    for kind, theirs, accumulator in (("cls", "cls", probe.cls), ("patches", "spat", probe.patches)):
+    for kind, theirs, accumulator in (("cls", "cls", probe.pooled.cls), ("patches", "spat", probe.pooled.patches)):
         ours = np.stack([accumulator.rows(block).numpy() for block in probe.model.blocks])
         np.testing.assert_allclose(ours, GOLDEN[f"tokens/{name}_{theirs}"], atol=2e-5, rtol=1e-5)
         np.testing.assert_allclose(arrays[kind], GOLDEN[f"tokens/{name}_{theirs}_metrics_k5_ninit1"], atol=0.02)
@@ -142,7 +143,7 @@ def _batch(index, labels):
 def _watched(features, labels, layout=LAYOUT, **options):
     """A probe that has seen these features (image, token, channel) as its only block."""
     probe = _probe(layout, 1, features.shape[2], **options)
-    probe.update_block(0, {"block": features}, _batch(range(len(features)), labels))
+    watch(probe, 0, {"block": features}, _batch(range(len(features)), labels))
     return probe
 
 
@@ -180,7 +181,7 @@ def test_the_order_of_images_and_the_number_of_workers_do_not_matter(monkeypatch
     for order in permutations([slice(0, 10), slice(10, 25), slice(25, 40)]):
         probe = _probe(LAYOUT, 1, 6)
         for part in order:
-            probe.update_block(0, {"block": features[part]}, _batch(range(*part.indices(40)), labels))
+            watch(probe, 0, {"block": features[part]}, _batch(range(*part.indices(40)), labels))
         arrays = probe.compute(1).arrays
         assert all(np.array_equal(arrays[name], expected[name]) for name in expected)
     monkeypatch.setattr("os.cpu_count", lambda: 1)

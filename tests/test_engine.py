@@ -14,13 +14,12 @@ import pytest
 import torch
 from safetensors import safe_open
 
-import vitan.runner
+import vitan.partition
 import vitan_analyses.cka
 from toys import Sharpness, toy_plugins
 from vitan.blocks import select_blocks
 from vitan.errors import ImageError, MismatchError, OptionError, PlanError, UnknownNameError
 from vitan.job import prepare, resolve
-from vitan.loader import Partition
 from vitan.output import write_comparisons, write_outcome, write_root
 from vitan.plan import Plan, make_plan, read_plan
 from vitan.registry import Provider
@@ -61,7 +60,7 @@ def _plan(**changes):
 
 def _run(folder, monkeypatch=None, shard=None, **changes):
     if shard:
-        monkeypatch.setattr(vitan.runner, "SHARD_IMAGES", shard)
+        monkeypatch.setattr(vitan.partition, "SHARD_IMAGES", shard)
     job = prepare(_plan(**changes), toy_plugins())
     Sharpness.forwards.clear()
     return run_model(job, 0, Store(folder), Silent())
@@ -157,7 +156,7 @@ def kill(self, block, taps, batch):
     real(self, block, taps, batch)
 
 Sharpness.update_block = kill
-vitan.runner.SHARD_IMAGES = 4
+vitan.partition.SHARD_IMAGES = 4
 job = prepare(make_plan(json.loads(sys.argv[2]), "test"), toy_plugins())
 vitan.runner.run_model(job, 0, Store(pathlib.Path(sys.argv[1])), Mock())
 """
@@ -313,14 +312,6 @@ def test_writing_is_whole_or_not_at_all(tmp_path):
 def _fail_after_writing(path):
     path.write_text("half")
     raise IsADirectoryError
-
-
-@pytest.mark.parametrize(("n", "batch", "shard"), [(11, 2, 2), (1, 8, 1), (16, 4, 3), (5, 5, 1)])
-def test_partitions_cover_every_image_once(n, batch, shard):
-    partition = Partition(n, batch, shard)
-    numbers = [number for numbers in partition.shards() for number in numbers]
-    assert numbers == list(range(partition.n_batches))
-    assert [i for number in numbers for i in partition.indices(number)] == list(range(n))
 
 
 @pytest.mark.parametrize(

@@ -55,7 +55,7 @@ def _spec(golden):
 
 
 def _pixels(golden, spec, photo):
-    view = make_view("crop", spec.image_size)
+    view = make_view("crop", spec.image_size, spec.patch)
     with Image.open(FOLDER / "images" / f"{photo}.png") as image:
         seen, _ = view.place(image.convert("RGB"))
     return to_tensor(seen, spec.mean, spec.std)

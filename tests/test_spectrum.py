@@ -11,6 +11,7 @@ from vitan.probe import ModelInfo
 from vitan.tokens import TokenLayout
 from vitan_analyses.spectrum.measures import decay, eigenvalues, participation_ratio, rank_me, two_nn
 from vitan_analyses.spectrum.probe import SpectrumOptions, SpectrumProbe
+from watching import watch
 
 LAYOUT = TokenLayout(("cls", "register"), (2, 3))
 
@@ -86,7 +87,7 @@ def _watched(features, **options):
     probe = SpectrumProbe(SpectrumOptions(**options), info)
     for part in (range(0, 4), range(4, len(features))):
         samples = [Sample(id=str(i), image=None) for i in part]
-        probe.update_block(0, {"block": features[list(part)]}, Batch(tuple(part), samples, (), torch.empty(1)))
+        watch(probe, 0, {"block": features[list(part)]}, Batch(tuple(part), samples, (), torch.empty(1)))
     return probe.compute(1)
 
 

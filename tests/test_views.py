@@ -10,9 +10,22 @@ from PIL import Image
 from torchvision import transforms
 
 import golden
-from vitan.errors import UnknownNameError
+from vitan.data import Batch
+from vitan.errors import ImageError, UnknownNameError
 from vitan.images import open_image
-from vitan.views import Crop, make_view, to_tensor
+from vitan.loader import cut_grid
+from vitan.views import (
+    VIEWS,
+    Crop,
+    Dense,
+    DensePaper,
+    Letterbox,
+    Squash,
+    Thumbnail,
+    View,
+    make_view,
+    to_tensor,
+)
 
 GOLDEN = golden.FOLDER / "models"
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -86,9 +99,9 @@ def test_a_point_seen_by_the_model_is_found_again_in_the_picture(width: int, hei
 
 
 def test_make_view_knows_crop_and_names_what_it_knows() -> None:
-    assert make_view("crop", 32) == Crop(32)
+    assert make_view("crop", 32, 8) == Crop(32)
     with pytest.raises(UnknownNameError, match="crop"):
-        make_view("corp", 32)
+        make_view("corp", 32, 8)
 
 
 def golden_photos() -> list:
@@ -129,3 +142,132 @@ def test_preprocessing_is_the_published_one(file: Path, photo: str) -> None:
     }
     for name, found in numbers.items():
         assert found == pytest.approx(expected[name], abs=1e-6), name
+
+
+VIEWS_32 = [make_view(name, 32, 8) for name in VIEWS]
+
+
+@pytest.mark.parametrize("view", VIEWS_32, ids=lambda view: view.name)
+@pytest.mark.parametrize("shape", [(90, 64), (64, 90), (64, 64), (33, 57), (20, 10)], ids=str)
+def test_points_go_to_the_view_and_back_and_windows_lie_inside(view, shape):
+    seen, placement = view.place(noise(*shape))
+    assert seen.size == placement.pixels
+    for x, y in [(0.0, 0.0), (7.5, 3.25), (shape[0] - 1.0, shape[1] - 1.0)]:
+        assert placement.to_picture(*placement.to_view(x, y)) == pytest.approx((x, y))
+    corners = view.windows(placement)
+    assert all(0 <= left <= seen.width - 32 and 0 <= top <= seen.height - 32 for left, top in corners)
+    assert len(set(corners)) == len(corners)
+
+
+def test_a_letterbox_has_margins_and_a_squash_none():
+    seen, placement = Letterbox(8).place(Image.new("RGB", (40, 20), "white"))
+    assert np.asarray(seen)[:, 0, 0].tolist() == [0, 0, 255, 255, 255, 255, 0, 0]
+    assert placement.to_view(0, 0) == (0, 2)
+    assert placement.to_view(40, 20) == (8, 6)
+    _, placement = Squash(8).place(noise(40, 20))
+    assert placement.to_view(10, 10) == (2, 4)
+
+
+def test_a_thumbnail_is_a_crop_of_a_small_picture():
+    _, placement = Thumbnail(8).place(noise(32, 16))  # 8 x 4, then 16 x 8, of which columns 4 to 12
+    assert placement.box == (8, 0, 24, 16)
+
+
+def test_windows_of_a_hand_computed_dense_view():
+    view = Dense(4, 2)
+    _, placement = view.place(noise(22, 16))  # 11 x 8, rounded down to 10 x 8
+    assert placement.pixels == (10, 8)
+    assert view.windows(placement) == ((0, 0), (4, 0), (6, 0), (0, 4), (4, 4), (6, 4))
+    owned = [window.own.tolist() for window in cut_grid(view.windows(placement), (4, 5), (2, 2), 4)]
+    assert owned[2] == [[False, True], [False, True]]  # its first column was seen by the window before
+    assert owned[3] == [[True, True], [True, True]]
+
+
+def test_pictures_that_are_all_length_are_refused():
+    for view in VIEWS_32:
+        with pytest.raises(ImageError, match="too long and thin"):
+            view.place(noise(2000, 2))
+
+
+FEATURES = golden.arrays("features_seg.npz")
+GEOMETRY = golden.arrays("downstream/geometry.npz")
+
+
+@pytest.mark.golden
+@pytest.mark.skipif(not [n for n in FEATURES.files if n.startswith("dense/")], reason="this set has no dense arrays")
+def test_the_published_sizes_of_dense_pictures() -> None:
+    for width, height, patch, wide, high in FEATURES["dense/resize_table_w_h_patch_W_H"].tolist():
+        assert DensePaper(224, patch).scaled(width, height) == (wide, high), (width, height, patch)
+        exact = Dense(224, patch).scaled(width, height)
+        assert 0 <= exact[0] - wide <= patch
+        assert 0 <= exact[1] - high <= patch
+
+
+def toy_tokens(pixels: torch.Tensor, patch: int) -> torch.Tensor:
+    """The golden set's toy features of normalised windows (window, 3, height, width): (window, patch, 9)."""
+    blocks = pixels.unfold(2, patch, patch).unfold(3, patch, patch)  # (window, 3, row, column, patch, patch)
+    mean, square = blocks.mean((-2, -1)), blocks.square().mean((-2, -1))
+    rows, columns = mean.shape[-2:]
+    row = (torch.arange(rows) / rows)[:, None].expand(rows, columns)
+    column = (torch.arange(columns) / columns).expand(rows, columns)
+    whole = pixels.mean((1, 2, 3))
+    parts = [
+        torch.cat([m, s, row[None], column[None], w.expand(1, rows, columns)])
+        for m, s, w in zip(mean, square, whole, strict=True)
+    ]
+    return torch.stack(parts).flatten(2).transpose(1, 2)
+
+
+def stitched(view: View, image: Image.Image, patch: int) -> torch.Tensor:
+    """Toy features of a picture in a divided view, stitched: (row, column, 9)."""
+    seen, placement = view.place(image)
+    corners = view.windows(placement)
+    pixels = to_tensor(seen, *IMAGENET)
+    windows = torch.stack([pixels[:, t : t + view.size, left : left + view.size] for left, t in corners])
+    grid = (placement.pixels[1] // patch, placement.pixels[0] // patch)
+    side = view.size // patch
+    batch = Batch((0,), (), (placement,), windows, cut_grid(corners, grid, (side, side), view.size))
+    return batch.stitch(toy_tokens(windows, patch))[0]
+
+
+@pytest.mark.golden
+@pytest.mark.parametrize("case", sorted({n.rsplit("/", 1)[0] for n in FEATURES.files if n.endswith("/acts")}))
+def test_the_published_dense_features(case: str) -> None:
+    name, _, patch = case.removeprefix("dense/").partition("_p")
+    view = DensePaper(224, int(patch))
+    image = open_image(golden.FOLDER / "features_seg_data" / "dense" / f"{name}.png")
+    seen, placement = view.place(image)
+    assert list(seen.size)[::-1] == FEATURES[f"{case}/resized_hw"].tolist()
+    assert [[top, left] for left, top in view.windows(placement)] == FEATURES[f"{case}/starts"].tolist()
+    np.testing.assert_allclose(np.asarray(seen).mean((0, 1)), FEATURES[f"{case}/resized_mean"], atol=2)
+    tokens = stitched(view, image, int(patch))
+    for block, expected in enumerate(FEATURES[f"{case}/acts"]):
+        np.testing.assert_allclose(torch.tanh(tokens * (0.5 + 0.5 * block)), expected, atol=2e-5)
+
+
+@pytest.mark.golden
+@pytest.mark.parametrize("name", sorted(n.removeprefix("pad_") for n in GEOMETRY.files if n.startswith("pad_")))
+def test_the_published_geometry_of_the_downstream_tasks(name: str) -> None:
+    image = open_image(golden.FOLDER / "downstream" / "images" / f"{name}.png")
+    size = GEOMETRY[f"pad_{name}"].shape[0]
+    for prefix, view in (("std", Crop(size)), ("ret", Thumbnail(size))):
+        found = to_tensor(view.place(image)[0], *IMAGENET) * torch.tensor(IMAGENET[1]).view(3, 1, 1)
+        expected = GEOMETRY[f"{prefix}_{name}"] * np.array(IMAGENET[1])[:, None, None]
+        np.testing.assert_allclose(found, expected, atol=2 / 255)
+    seen, placement = Letterbox(size).place(image)
+    assert np.abs(np.asarray(seen).astype(int) - GEOMETRY[f"pad_{name}"]).max() <= 2
+    for given, expected in zip(GEOMETRY[f"kps_in_{name}"], GEOMETRY[f"kps_out_{name}"], strict=True):
+        if given[2]:  # visible
+            assert placement.to_view(*given[:2].tolist()) == pytest.approx(expected[:2].tolist(), abs=1e-4)
+
+
+@pytest.mark.golden
+@pytest.mark.parametrize("tiles", [2, 3])
+@pytest.mark.parametrize("name", sorted(n.removeprefix("pad_") for n in GEOMETRY.files if n.startswith("pad_")))
+def test_the_published_tiles(name: str, tiles: int) -> None:
+    view = DensePaper(32, 8, tiles)
+    _, placement = view.place(open_image(golden.FOLDER / "downstream" / "images" / f"{name}.png"))
+    assert sorted(placement.pixels) == sorted(GEOMETRY[f"dense{tiles}_resized_{name}"].tolist())
+    expected = GEOMETRY[f"dense{tiles}_coords_{name}"].tolist()
+    found = [list(corner) for corner in view.windows(placement)]
+    assert found == expected or [corner[::-1] for corner in found] == expected

@@ -119,7 +119,10 @@ class Sum(Accumulator):
 
 
 class PerImage(Accumulator):
-    """One row per image, given back in dataset order however the images were sharded or batched."""
+    """One row per image, given back in dataset order however the images were sharded or batched.
+
+    Rows that come from stored state stay on the disk, mapped into memory, until they are asked for.
+    """
 
     def __init__(self) -> None:
         self._index: dict[int, list[Tensor]] = {}
@@ -136,7 +139,7 @@ class PerImage(Accumulator):
 
     def rows(self, key: int) -> Tensor:
         """All rows of this key, by ascending index."""
-        return torch.cat(self._rows[key])[torch.cat(self._index[key]).argsort()]
+        return torch.cat(self._rows[key])[torch.cat(self._index[key]).argsort(stable=True)]
 
     def index(self, key: int) -> Tensor:
         """The indices that belong to ``rows``."""
@@ -160,3 +163,50 @@ class PerImage(Accumulator):
         keys = sorted({int(name.partition(".")[0]) for name in state})
         self._index = {key: [state[f"{key}.index"]] for key in keys}
         self._rows = {key: [state[f"{key}.rows"]] for key in keys}
+
+
+class Ragged(Accumulator):
+    """A tensor (count, ...) per image, each with a count of its own, given back in dataset order."""
+
+    def __init__(self) -> None:
+        self._counts, self._rows = PerImage(), PerImage()
+
+    def add(self, key: int, index: Sequence[int], rows: Sequence[Tensor]) -> None:
+        """Keep one tensor (count, ...) for each image; all but the first dimension is the same for every one.
+
+        Raises ``ValueError`` for another number of tensors than of images.
+        """
+        counts = [len(row) for row in rows]
+        if len(counts) != len(index):
+            raise ValueError(f"{len(counts)} tensors for {len(index)} images")
+        self._counts.add(key, index, torch.tensor(counts, dtype=torch.long))
+        if rows:
+            repeated = [image for image, count in zip(index, counts, strict=True) for _ in range(count)]
+            self._rows.add(key, repeated, torch.cat(list(rows)))
+
+    def keys(self) -> list[int]:
+        """The keys seen, ascending."""
+        return self._counts.keys()
+
+    def index(self, key: int) -> Tensor:
+        """The indices of the images, ascending, also of those with no row."""
+        return self._counts.index(key)
+
+    def rows(self, key: int) -> list[Tensor]:
+        """One tensor for each image, by ascending index."""
+        return list(torch.split(self._rows.rows(key), self._counts.rows(key).tolist()))
+
+    @override
+    def merge(self, other: Self) -> None:
+        self._counts.merge(other._counts)
+        self._rows.merge(other._rows)
+
+    @override
+    def state(self) -> dict[str, Tensor]:
+        parts = (("counts", self._counts), ("rows", self._rows))
+        return {f"{key}/{name}": tensor for name, part in parts for key, tensor in part.state().items()}
+
+    @override
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        for name, part in (("counts", self._counts), ("rows", self._rows)):
+            part.load({key.removesuffix(f"/{name}"): t for key, t in state.items() if key.endswith(f"/{name}")})

@@ -123,7 +123,7 @@ def validate(kind: type[Options], given: dict[str, Any], owner: str) -> Options:
 def _analysis(part: AnalysisPlan, plugins: Plugins) -> Analysis:
     provider, spec = plugins.probes.find(part.name)
     kind = spec.load()
-    if unknown := kind.taps - TAPS.keys():
+    if unknown := kind.reads() - TAPS.keys():
         raise MismatchError(f"analysis {spec.name} reads {sorted(unknown)}, but the taps are {', '.join(TAPS)}")
     return Analysis(spec, str(provider), kind, validate(kind.Options, part.options, spec.name))
 

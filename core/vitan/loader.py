@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -11,36 +11,15 @@ from itertools import islice
 import torch
 from torch import Tensor
 
-from .data import Batch, Dataset, Sample
+from .data import Batch, Dataset, Sample, Window
 from .errors import ImageError
-from .specs import ModelSpec
+from .models import Model
+from .partition import Partition
+from .probe import Preparation
 from .views import Placement, View, to_tensor
 
-
-@dataclass(frozen=True)
-class Partition:
-    """How ``n`` images are cut into batches, and whole batches into shards.
-
-    Batches are cut first, so that a batch holds the same images however many shards there are.
-    """
-
-    n: int
-    batch_size: int
-    shard_batches: int
-
-    @property
-    def n_batches(self) -> int:
-        """Batches in all."""
-        return -(-self.n // self.batch_size)
-
-    def shards(self) -> list[range]:
-        """Each shard's run of batch numbers."""
-        starts = range(0, self.n_batches, self.shard_batches)
-        return [range(start, min(start + self.shard_batches, self.n_batches)) for start in starts]
-
-    def indices(self, batch: int) -> range:
-        """The positions in the dataset of a batch's images."""
-        return range(batch * self.batch_size, min((batch + 1) * self.batch_size, self.n))
+#: What a preparation has made of samples, by position in the dataset.
+Prepared = Mapping[int, Mapping[str, Tensor]]
 
 
 @dataclass(frozen=True)
@@ -51,18 +30,31 @@ class Skipped:
     why: str
 
 
-_Seen = tuple[int, Sample, Placement, Tensor]
+@dataclass(frozen=True)
+class _Seen:
+    """A sample laid out for the model, and what preparations made of it just now."""
+
+    index: int
+    sample: Sample
+    placement: Placement
+    windows: Sequence[Window]
+    pixels: Tensor  # (window, 3, height, width)
+    prepared: Mapping[Preparation, Mapping[str, Tensor]]
 
 
 class Loader:
     """Reads batches ahead in threads. ``skipped`` collects the unreadable images of the last ``batches`` call."""
 
-    def __init__(self, dataset: Dataset, view: View, model: ModelSpec, *, skip: bool = False, threads: int = 2) -> None:
+    def __init__(self, dataset: Dataset, view: View, model: Model, *, skip: bool = False, threads: int = 2) -> None:
         self._dataset, self._view, self._model, self._skip, self._threads = dataset, view, model, skip, threads
         self.skipped: list[Skipped] = []
 
-    def batches(self, partition: Partition, numbers: Sequence[int]) -> Iterator[Batch | None]:
+    def batches(
+        self, partition: Partition, numbers: Sequence[int], prepared: Mapping[Preparation, Prepared | None]
+    ) -> Iterator[Batch | None]:
         """The batches of these numbers, in order; None for one of which no image could be read.
+
+        ``prepared`` holds what preparations have made before, and None for those that are to be asked now.
 
         Raises ``ImageError`` at the first unreadable image unless they are to be skipped.
         """
@@ -71,33 +63,76 @@ class Loader:
         with ThreadPoolExecutor(self._threads, thread_name_prefix="vitan-read") as pool:
 
             def start(number: int) -> list[Future[_Seen | Skipped]]:
-                return [pool.submit(self._read, index) for index in partition.indices(number)]
+                return [pool.submit(self._read, index, prepared) for index in partition.indices(number)]
 
-            ahead = deque(start(number) for number in islice(todo, 2))
+            ahead = deque((number, start(number)) for number in islice(todo, 2))
             try:
                 while ahead:
-                    found = [future.result() for future in ahead.popleft()]
-                    ahead.extend(start(number) for number in islice(todo, 1))
-                    yield self._collate(found)
+                    number, futures = ahead.popleft()
+                    found = [future.result() for future in futures]
+                    ahead.extend((following, start(following)) for following in islice(todo, 1))
+                    yield self._collate(number, found)
             finally:
-                for futures in ahead:
+                for _, futures in ahead:
                     for future in futures:
                         future.cancel()
 
-    def _read(self, index: int) -> _Seen | Skipped:
+    def _read(self, index: int, prepared: Mapping[Preparation, Prepared | None]) -> _Seen | Skipped:
         try:
             sample = self._dataset[index]
             seen, placement = self._view.place(sample.image)
+            grid = _grid(self._model, self._view, placement)
+            made = {
+                wanted: (before or {}).get(index) or wanted.prepare(sample, placement, grid, self._view)
+                for wanted, before in prepared.items()
+            }
         except ImageError as error:
             if not self._skip:
                 raise ImageError(f"{error}; or leave such pictures out with --on-error skip") from error
             return Skipped(index, str(error))
-        return index, sample, placement, to_tensor(seen, self._model.mean, self._model.std)
+        corners = self._view.windows(placement)
+        pixels, size = to_tensor(seen, self._model.spec.mean, self._model.spec.std), self._view.size
+        cut = torch.stack([pixels[:, top : top + size, left : left + size] for left, top in corners])
+        return _Seen(index, sample, placement, cut_grid(corners, grid, self._model.info.layout.grid, size), cut, made)
 
-    def _collate(self, found: Sequence[_Seen | Skipped]) -> Batch | None:
+    def _collate(self, number: int, found: Sequence[_Seen | Skipped]) -> Batch | None:
         self.skipped += [item for item in found if isinstance(item, Skipped)]
         good = [item for item in found if not isinstance(item, Skipped)]
         if not good:
             return None
-        index, samples, placements, pixels = zip(*good, strict=True)
-        return Batch(index, samples, placements, torch.stack(pixels))
+        return Batch(
+            index=[item.index for item in good],
+            samples=[item.sample for item in good],
+            placements=[item.placement for item in good],
+            pixels=torch.cat([item.pixels for item in good]),
+            windows=[
+                Window(row, each.top, each.left, each.own) for row, item in enumerate(good) for each in item.windows
+            ],
+            number=number,
+            prepared={key: [item.prepared[key] for item in good] for key in good[0].prepared},
+        )
+
+
+def _grid(model: Model, view: View, placement: Placement) -> tuple[int, int]:
+    """The (rows, columns) of the picture's whole patch grid: as many patches to a pixel as in one window."""
+    rows, columns = model.info.layout.grid
+    width, height = placement.pixels
+    return rows * height // view.size, columns * width // view.size
+
+
+def cut_grid(
+    corners: Sequence[tuple[int, int]], whole: tuple[int, int], window: tuple[int, int], size: int
+) -> list[Window]:
+    """Windows with the patches that each owns: those that none before it has seen.
+
+    ``corners`` are (left, top) in pixels, ``whole`` and ``window`` the grids (rows, columns), ``size`` the pixels of a
+    window's side. The windows belong to image 0.
+    """
+    free = torch.ones(whole, dtype=torch.bool)
+    found = []
+    for left, top in corners:
+        row, column = top * window[0] // size, left * window[1] // size
+        place = free[row : row + window[0], column : column + window[1]]
+        found.append(Window(0, row, column, place.clone()))
+        place.fill_(False)
+    return found

@@ -1,4 +1,4 @@
-"""A probe watches a stream of forward passes, block by block, and sums it up."""
+"""Recordings watch a stream of forward passes, block by block; a probe is one that sums it up."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from .tokens import TokenLayout
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from .data import Batch
+    from .data import Batch, Sample
     from .results import Result
+    from .views import Placement, View
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,35 +37,136 @@ class ModelInfo:
     blocks: tuple[int, ...]
 
 
-class Probe(ABC):
-    """Subclass this to add an analysis.
+@dataclass(frozen=True)
+class Batching:
+    """How a recording needs the images of a pass to be cut into batches, where that matters to its numbers.
 
-    A probe reads the ``taps`` it names, and keeps everything it learns in accumulators that are attributes of its own:
-    these are saved, merged across shards and restored without further help. Whatever else it keeps between calls is
-    scratch of the batch at hand. ``version`` must change whenever the numbers of the stored state change.
+    ``size`` is the number of images in a batch. With a ``seed`` the images come in an order shuffled by it, the same
+    for every model. ``grouped`` passes see one group of the dataset (a video, a category) after the other: a batch
+    never holds two, and each group is a shard of its own.
+    """
+
+    size: int | None = None
+    seed: int | None = None
+    grouped: bool = False
+
+
+class Preparation(ABC):
+    """What is made of a sample's annotation once for a dataset, a view and a patch grid, whichever model asks.
+
+    Subclasses are frozen dataclasses; their fields, ``name`` and ``version`` say what is made, and the store keeps it.
+    """
+
+    name: ClassVar[str]
+    version: ClassVar[str] = "1"
+
+    @abstractmethod
+    def prepare(self, sample: Sample, placement: Placement, grid: tuple[int, int], view: View) -> Mapping[str, Tensor]:
+        """Tensors by name. ``grid`` is the (rows, columns) of the picture's whole patch grid in this view.
+
+        Raises ``ImageError`` for a sample whose annotation cannot be used.
+        """
+
+
+class Recording(ABC):
+    """Watches the passes of a model, and keeps what it sees.
+
+    A recording reads the ``taps`` it names, and keeps everything it learns in accumulators that are attributes of its
+    own: these are saved, merged across shards and restored without further help. Whatever else it keeps between calls
+    is scratch, and lost at the end of a shard. ``version`` must change whenever the numbers of the stored state change.
     """
 
     Options: ClassVar[type[Options]] = Options
     version: ClassVar[str] = "1"
-    taps: ClassVar[frozenset[str]]
-    needs: ClassVar[frozenset[str]] = frozenset()
+    taps: ClassVar[frozenset[str]] = frozenset()
     view: ClassVar[str] = "crop"
 
     def __init__(self, options: Any, model: ModelInfo) -> None:
         self.options, self.model = options, model
 
     @classmethod
-    def requires(cls, options: Any) -> frozenset[str]:  # noqa: ARG003  # for those whose options ask for more
-        """What the dataset must offer for these options."""
-        return cls.needs
+    def view_for(cls, options: Any) -> str:  # noqa: ARG003  # for those whose options choose it
+        """The name of the view that it looks through with these options."""
+        return cls.view
+
+    @classmethod
+    def batching(cls, options: Any) -> Batching | None:  # noqa: ARG003  # most do not mind
+        """The batches that it needs with these options; None takes them as they come."""
+        return None
+
+    @classmethod
+    def preparation(cls, options: Any) -> Preparation | None:  # noqa: ARG003  # most need none
+        """What it needs of each sample's annotation; ``batch.prepared`` holds it under this."""
+        return None
 
     @abstractmethod
     def update_block(self, block: int, taps: Mapping[str, Tensor], batch: Batch) -> None:
         """See one block of one batch; blocks come in ascending order.
 
         ``taps`` maps the names asked for to tensors on the model's device, in its dtype; they must not be changed, and
-        are gone after the call. Attention is (batch, head, query, key), features are (batch, token, channel).
+        are gone after the call. Attention is (window, head, query, key), features are (window, token, channel), and a
+        window is an image unless the view is divided.
         """
+
+    def finish(self) -> None:  # noqa: B027  # nothing to do for most
+        """The shard is over, and in a grouped pass the group; what is to be kept must be in the accumulators now."""
+
+    def bytes_per_image(self) -> int:
+        """About how much an image adds to the stored state; 0 where that is little or nothing."""
+        return 0
+
+    def accumulators(self) -> dict[str, Accumulator]:
+        """The state, by attribute name."""
+        return {name: value for name, value in vars(self).items() if isinstance(value, Accumulator)}
+
+    def merge(self, other: Self) -> None:
+        """Take in what another shard's recording has seen."""
+        theirs = other.accumulators()
+        for name, mine in self.accumulators().items():
+            mine.merge(theirs[name])
+
+    def state(self) -> dict[str, Tensor]:
+        """All accumulators as tensors, under ``attribute.part``."""
+        return {f"{n}.{k}": t for n, acc in self.accumulators().items() for k, t in acc.state().items()}
+
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        """Replace the state by what ``state`` returned earlier."""
+        for name, acc in self.accumulators().items():
+            acc.load({k.partition(".")[2]: t for k, t in state.items() if k.partition(".")[0] == name})
+
+
+class Probe(Recording):
+    """Subclass this to add an analysis: a recording, and the numbers that come of it.
+
+    ``uses`` names recordings without options that several analyses share: each is made and stored once for a pass, and
+    the probe finds it under that attribute. A probe that needs nothing besides has no ``taps`` of its own.
+    """
+
+    needs: ClassVar[frozenset[str]] = frozenset()
+    uses: ClassVar[Mapping[str, type[Recording]]] = {}
+
+    def __init__(self, options: Any, model: ModelInfo) -> None:
+        super().__init__(options, model)
+        for name, kind in self.uses.items():
+            setattr(self, name, kind(kind.Options(), model))
+
+    def recordings(self) -> list[Recording]:
+        """Itself, if it has taps of its own, and what it shares."""
+        return [*([self] if self.taps else []), *(getattr(self, name) for name in self.uses)]
+
+    @classmethod
+    def requires(cls, options: Any) -> frozenset[str]:  # noqa: ARG003  # for those whose options ask for more
+        """What the dataset must offer for these options."""
+        return cls.needs
+
+    @classmethod
+    def reads(cls) -> frozenset[str]:
+        """Its own taps and those of what it shares."""
+        return cls.taps.union(*(kind.taps for kind in cls.uses.values()))
+
+    def update_block(self, block: int, taps: Mapping[str, Tensor], batch: Batch) -> None:
+        """See ``Recording.update_block``; a probe without taps of its own is never called."""
+        raise NotImplementedError(f"{type(self).__name__} reads {', '.join(self.taps)} and has no update_block")
 
     @abstractmethod
     def compute(self, n_batches: int) -> Result:
@@ -78,22 +180,3 @@ class Probe(ABC):
         the first in ``model`` and the second in ``other``.
         """
         return None
-
-    def accumulators(self) -> dict[str, Accumulator]:
-        """The state, by attribute name."""
-        return {name: value for name, value in vars(self).items() if isinstance(value, Accumulator)}
-
-    def merge(self, other: Self) -> None:
-        """Take in what another shard's probe has seen."""
-        theirs = other.accumulators()
-        for name, mine in self.accumulators().items():
-            mine.merge(theirs[name])
-
-    def state(self) -> dict[str, Tensor]:
-        """All accumulators as tensors, under ``attribute.part``."""
-        return {f"{n}.{k}": t for n, acc in self.accumulators().items() for k, t in acc.state().items()}
-
-    def load(self, state: Mapping[str, Tensor]) -> None:
-        """Replace the state by what ``state`` returned earlier."""
-        for name, acc in self.accumulators().items():
-            acc.load({k.partition(".")[2]: t for k, t in state.items() if k.partition(".")[0] == name})

@@ -26,7 +26,7 @@ from .plan import canonical_json
 from .weights import tensors_sha256
 
 #: Changes when the meaning of stored state changes; older files are then no longer found.
-FORMAT = 2
+FORMAT = 3
 
 
 @dataclass(frozen=True)
@@ -80,6 +80,16 @@ class Store:
                 f"state cannot be written to {path}: {error}. Set VITAN_CACHE to a folder with room."
             ) from error
         return key
+
+    def check_room(self, size: int) -> None:
+        """Raise ``StoreError`` if so many bytes do not fit the disk that the store is on."""
+        there = next(folder for folder in (self.folder, *self.folder.absolute().parents) if folder.exists())
+        free = shutil.disk_usage(there).free
+        if size > free:
+            raise StoreError(
+                f"about {size / 1e9:.1f} GB of state have to be stored, and {self.folder} has room for "
+                f"{free / 1e9:.1f} GB; set VITAN_CACHE to a folder with more, or lower --limit, or name fewer --blocks"
+            )
 
     def __iter__(self) -> Iterator[tuple[Path, Mapping[str, Any]]]:
         """All files with what their keys were made of."""

@@ -96,7 +96,7 @@ def _analysis(spec: ProbeSpec) -> _About:
     return {
         **_common(spec),
         "measures": _first_paragraph(kind.__doc__),
-        "reads": [f"{tap} ({TAPS.get(tap, 'unknown')})" for tap in sorted(kind.taps)],
+        "reads": [f"{tap} ({TAPS.get(tap, 'unknown')})" for tap in sorted(kind.reads())],
         "view": kind.view,
         "needs": sorted(kind.needs) or "images alone",
         "paper": spec.paper,

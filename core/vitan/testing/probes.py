@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from itertools import permutations
+from dataclasses import dataclass, replace
+from itertools import groupby, permutations
 from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
-from ..data import Batch, Dataset, Sample
+from ..data import Batch, Window
 from ..figures import Drawable
+from ..loader import cut_grid
 from ..options import Options
 from ..probe import ModelInfo, Probe
 from ..results import Result
 from ..specs import ProbeSpec
 from ..taps import TAPS
 from ..tokens import TokenLayout
-from ..views import Crop
+from ..views import View, make_view
+from .made_up import PARTS, MadeUp
 
-_DEPTH, _HEADS, _DIM, _PATCH, _N = 3, 4, 16, 8, 7
-_CLASSES = 2
+_DEPTH, _HEADS, _DIM, _PATCH = 3, 4, 16, 8
+_N = PARTS[-1].stop
 _LAYOUT = TokenLayout(("cls",), (4, 4))
 
 
@@ -36,8 +37,9 @@ def check_probe(spec: ProbeSpec, *, draw: bool = True, **options: Any) -> None:
     Raises ``AssertionError``.
     """
     kind = spec.load()
-    assert kind.taps, f"{spec.name}: it reads no tap"
-    assert kind.taps <= TAPS.keys(), f"{spec.name}: the taps are {', '.join(TAPS)}, not {set(kind.taps - TAPS.keys())}"
+    assert kind.reads(), f"{spec.name}: it reads no tap"
+    unknown = set(kind.reads() - TAPS.keys())
+    assert not unknown, f"{spec.name}: the taps are {', '.join(TAPS)}, not {unknown}"
     for name, field in kind.Options.model_fields.items():
         assert field.description, f"{spec.name}: option {name} has no description, and its help would be empty"
     chosen = kind.Options.model_validate(options)
@@ -60,6 +62,10 @@ def check_probe(spec: ProbeSpec, *, draw: bool = True, **options: Any) -> None:
         assert between is not None, f"{spec.name}: it draws comparisons, but compares nothing"
         _check_result(spec.name, between)
         list(spec.comparison()([feed.drawable(result)] * 2, between))
+
+
+def _group(image: int) -> int:
+    return next(number for number, part in enumerate(PARTS) if image in part)
 
 
 @dataclass
@@ -87,16 +93,33 @@ class _Feed:
             blocks=tuple(range(_DEPTH)),
         )
 
+    @property
+    def view(self) -> View:
+        return make_view(self.kind.view_for(self.options), self.info.image_size, _PATCH)
+
     def run(self, images: Sequence[int], dtype: torch.dtype = torch.float32) -> Probe:
+        """A probe that has seen these images; like a pass, group by group where it asks for that."""
+        batching = self.kind.batching(self.options)
+        if not (batching and batching.grouped):
+            return self._shard(images, dtype)
+        parts = [self._shard(list(part), dtype) for _, part in groupby(images, _group)]
+        for part in parts[1:]:
+            _merge(parts[0], part)
+        return parts[0]
+
+    def _shard(self, images: Sequence[int], dtype: torch.dtype) -> Probe:
         probe = self.kind(self.options, self.info)
         for start in range(images[0], images[-1] + 1, 2):
             batch = self._batch([i for i in (start, start + 1) if i in images])
             for block in range(_DEPTH):
-                taps = {name: self._tap(name, block, batch).to(dtype) for name in sorted(self.kind.taps)}
+                taps = {name: self._tap(name, block, batch).to(dtype) for name in sorted(self.kind.reads())}
                 kept = {name: tensor.clone() for name, tensor in taps.items()}
-                probe.update_block(block, taps, batch)
+                for recording in probe.recordings():
+                    recording.update_block(block, {name: taps[name] for name in recording.taps}, batch)
                 for name, tensor in taps.items():
                     assert torch.equal(tensor, kept[name]), f"the tap {name} was changed"
+        for recording in probe.recordings():
+            recording.finish()
         return probe
 
     def drawable(self, result: Result) -> Drawable:
@@ -104,52 +127,47 @@ class _Feed:
             model=self.info,
             options=self.options,
             result=result,
-            dataset=_MadeUp(self.info.image_size),
+            dataset=MadeUp(self.info.image_size),
             dataset_name="made-up",
-            view=Crop(self.info.image_size),
+            view=self.view,
         )
 
     def _batch(self, index: Sequence[int]) -> Batch:
-        dataset, view = _MadeUp(self.info.image_size), Crop(self.info.image_size)
-        samples = [dataset[i] for i in index]
-        placements = [view.place(sample.image)[1] for sample in samples]
-        pixels = torch.zeros(len(index), 3, self.info.image_size, self.info.image_size)
-        return Batch(tuple(index), samples, placements, pixels)
+        samples = [MadeUp(self.info.image_size)[i] for i in index]
+        placements = [self.view.place(sample.image)[1] for sample in samples]
+        windows: list[Window] = []
+        prepared: list[Mapping[str, Tensor]] = []
+        preparation = self.kind.preparation(self.options)
+        for row, (sample, placement) in enumerate(zip(samples, placements, strict=True)):
+            rows, columns = (side // _PATCH for side in reversed(placement.pixels))
+            cut = cut_grid(self.view.windows(placement), (rows, columns), self.layout.grid, self.view.size)
+            windows += [replace(window, image=row) for window in cut]
+            if preparation:
+                prepared.append(preparation.prepare(sample, placement, (rows, columns), self.view))
+        pixels = torch.zeros(len(windows), 3, self.view.size, self.view.size)
+        made = {preparation: prepared} if preparation else {}
+        return Batch(tuple(index), samples, placements, pixels, windows, number=index[0] // 2, prepared=made)
 
     def _tap(self, name: str, block: int, batch: Batch) -> Tensor:
         tokens = len(self.layout)
+        shape: tuple[int, ...] = (tokens, _DIM)
         if name == "attention":
-            return torch.stack([_noise(i, block, _HEADS, tokens, tokens).mul(2).softmax(-1) for i in batch.index])
-        if name in ("q", "k", "v"):
-            return torch.stack([_noise(i, block, _HEADS, tokens, _DIM // _HEADS) for i in batch.index])
-        return torch.stack([_noise(i, block, tokens, _DIM) for i in batch.index])
+            shape = (_HEADS, tokens, tokens)
+        elif name in ("q", "k", "v"):
+            shape = (_HEADS, tokens, _DIM // _HEADS)
+        made = torch.stack([_noise(batch.index[w.image], w.top, w.left, block, *shape) for w in batch.windows])
+        return made.mul(2).softmax(-1) if name == "attention" else made
 
 
-def _noise(image: int, block: int, *shape: int) -> Tensor:
-    """Values that depend on the image and the block alone, never on the batch."""
-    return torch.randn(shape, generator=torch.Generator().manual_seed(1000 * image + block))
+def _merge(probe: Probe, other: Probe) -> None:
+    for mine, theirs in zip(probe.recordings(), other.recordings(), strict=True):
+        mine.merge(theirs)
 
 
-class _MadeUp(Dataset):
-    """Pictures half as wide again as they are high."""
-
-    def __init__(self, size: int) -> None:
-        super().__init__(Options())
-        self._size = size
-
-    def __len__(self) -> int:
-        return _N
-
-    def __getitem__(self, index: int) -> Sample:
-        shape = (self._size, self._size * 3 // 2, 3)
-        pixels = np.random.default_rng(index).integers(0, 255, shape, dtype=np.uint8)
-        return Sample(id=f"picture-{index}", image=Image.fromarray(pixels), label=index % _CLASSES)
-
-    def fingerprint(self) -> str:
-        return f"made-up {self._size}"
-
-    def classes(self) -> Sequence[str]:
-        return tuple(f"class {label}" for label in range(_CLASSES))
+def _noise(image: int, top: int, left: int, block: int, *shape: int) -> Tensor:
+    """Values that depend on the image, the window and the block alone, never on the batch."""
+    seed = 100_000 * image + 1000 * top + 50 * left + block
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
 
 
 def _check_result(name: str, result: Result) -> None:
@@ -164,17 +182,18 @@ def _check_result(name: str, result: Result) -> None:
 
 
 def _check_merging(name: str, feed: _Feed, whole: Probe, result: Result) -> None:
-    parts = [range(0, 2), range(2, 6), range(6, _N)]
-    for order in permutations(parts):
+    for order in permutations(PARTS):
         merged = feed.kind(feed.options, feed.info)
         for i, part in enumerate(order):
             shard = feed.kind(feed.options, feed.info)
-            shard.load(feed.run(part).state())  # as if it had been stored
+            for mine, seen in zip(shard.recordings(), feed.run(part).recordings(), strict=True):
+                mine.load(seen.state())  # as if it had been stored
             if i:
-                merged.merge(shard)
+                _merge(merged, shard)
             else:
                 merged = shard
-        _same_tensors(name, merged.state(), whole.state())
+        for mine, theirs in zip(merged.recordings(), whole.recordings(), strict=True):
+            _same_tensors(name, mine.state(), theirs.state())
         again = merged.compute(feed.n_batches)
         for array, values in result.arrays.items():
             same = np.array_equal(values, again.arrays[array], equal_nan=values.dtype.kind == "f")

@@ -4,24 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from typing_extensions import Self
 
 from vitan.errors import MismatchError
+from vitan.probe import Probe, Recording
 from vitan.results import Record, Result
 
-from ..pooled import KINDS, PooledProbe
+from ..pooled import KINDS, Pooled
 from .hsic import FEWEST, Centred, Floats, cka
 
 
-class CkaProbe(PooledProbe):
+class CkaProbe(Probe):
     """Debiased linear CKA over the whole set, for CLS and for the mean over the patches of each block.
 
     The number depends on neither the batch size nor the order of images. It is not the published one, which averages
     over minibatches of eight, flattens all tokens, and weights each minibatch by the range of its Gram matrices.
     """
+
+    uses: ClassVar[Mapping[str, type[Recording]]] = {"pooled": Pooled}
+    pooled: Pooled
 
     def compute(self, n_batches: int) -> Result:  # noqa: ARG002  # batches do not matter here
         """Every block against every block of the same model.
@@ -36,7 +40,7 @@ class CkaProbe(PooledProbe):
         ]
         return Result(
             records=tuple(records),
-            arrays={**arrays, "image": self.patches.index(self.model.blocks[0]).numpy()},
+            arrays={**arrays, "image": np.array(self.pooled.images())},
             axes=dict.fromkeys(arrays, ("block", "block")) | {"image": ("image",)},
             headline=tuple(f"cka-with-last-{kind}" for kind in arrays),
         )
@@ -71,12 +75,12 @@ class CkaProbe(PooledProbe):
 
     def features(self) -> dict[str, Centred]:
         """What was kept, by kind; raises ``MismatchError`` for fewer than four images."""
-        count = len(self.patches.index(self.model.blocks[0]))
+        count = len(self.pooled.images())
         if count < FEWEST:
             raise MismatchError(f"debiased CKA needs at least {FEWEST} images, and there are {count}; raise --limit")
         return {
             kind: Centred.of([rows.rows(block).numpy() for block in self.model.blocks])
-            for kind, rows in self.kept().items()
+            for kind, rows in self.pooled.kept().items()
         }
 
 
@@ -95,7 +99,7 @@ def _gap(value: float) -> str:
 
 
 def _check_same_images(probes: Sequence[CkaProbe]) -> None:
-    seen = [probe.patches.index(probe.model.blocks[0]).tolist() for probe in probes]
+    seen = [probe.pooled.images() for probe in probes]
     for probe, images in zip(probes, seen, strict=True):
         if images != seen[0]:
             raise MismatchError(

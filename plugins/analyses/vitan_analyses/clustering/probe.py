@@ -8,17 +8,14 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ClassVar
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from vitan.accumulators import PerImage
-from vitan.data import Batch
-from vitan.errors import MismatchError, OptionError
+from vitan.errors import OptionError
 from vitan.options import Options, summary
-from vitan.probe import ModelInfo
+from vitan.probe import Probe, Recording
 from vitan.results import Record, Result
 
-from ..pooled import PooledProbe
+from ..labels import Labels
+from ..pooled import Pooled
 from .metrics import Agreement, Floats, Integers, agreement, kmeans
 
 METRICS = ("nmi", "ari", "purity")
@@ -33,29 +30,22 @@ class ClusteringOptions(Options):
     seed: int = summary(0, ge=0, description="seed of k-means and of the noise that is clustered for comparison")
 
 
-class ClusteringProbe(PooledProbe):
+class ClusteringProbe(Probe):
     """NMI, ARI and purity of k-means against the classes, for CLS and for the mean over the patches of each block."""
 
     Options: ClassVar[type[Options]] = ClusteringOptions
     needs: ClassVar[frozenset[str]] = frozenset({"label"})
-
-    def __init__(self, options: Any, model: ModelInfo) -> None:
-        super().__init__(options, model)
-        self.label = PerImage()
-
-    def update_block(self, block: int, taps: Mapping[str, Tensor], batch: Batch) -> None:
-        """Keep one vector of each kind per image, and its label."""
-        super().update_block(block, taps, batch)
-        if block == self.model.blocks[0]:
-            self.label.add(0, batch.index, _labels(batch))
+    uses: ClassVar[Mapping[str, type[Recording]]] = {"labels": Labels, "pooled": Pooled}
+    labels: Labels
+    pooled: Pooled
 
     def compute(self, n_batches: int) -> Result:  # noqa: ARG002  # batches do not matter here
         """Cluster every block; blocks run side by side and do not depend on how many do.
 
         Raises ``OptionError`` where there are fewer images than clusters.
         """
-        labels = self.label.rows(0).numpy()
-        kept = self.kept()
+        labels = self.labels.rows()
+        kept = self.pooled.kept()
         k = self.options.k or len(np.unique(labels))
         if len(labels) < k or k < 2:
             raise OptionError(f"{len(labels)} images cannot be put into {k} clusters; change --limit or --k")
@@ -104,10 +94,3 @@ class ClusteringProbe(PooledProbe):
 
 def _row(result: Agreement | None) -> tuple[float, ...]:
     return tuple(getattr(result, metric) if result else float("nan") for metric in METRICS)
-
-
-def _labels(batch: Batch) -> Tensor:
-    labels = [sample.label for sample in batch.samples]
-    if None in labels:
-        raise MismatchError(f"sample {batch.samples[labels.index(None)].id!r} has no label, which clustering needs")
-    return torch.tensor(labels)

@@ -11,10 +11,10 @@ from torch import Tensor
 from vitan.accumulators import PerImage
 from vitan.data import Batch
 from vitan.options import Options, summary
-from vitan.probe import ModelInfo
+from vitan.probe import ModelInfo, Probe, Recording
 from vitan.results import Record, Result
 
-from ..pooled import PooledProbe
+from ..pooled import Pooled
 from .measures import Floats, decay, eigenvalues, participation_ratio, rank_me, two_nn
 
 #: Each measure with its unit.
@@ -34,7 +34,7 @@ class SpectrumOptions(Options):
     )
 
 
-class SpectrumProbe(PooledProbe):
+class SpectrumProbe(Probe):
     """Effective rank, participation ratio, spectral decay and intrinsic dimension of CLS and of the mean patch.
 
     Beside them the lengths of the patch tokens: few that are much longer than the rest hold global information in large
@@ -43,21 +43,23 @@ class SpectrumProbe(PooledProbe):
     """
 
     Options: ClassVar[type[Options]] = SpectrumOptions
+    taps: ClassVar[frozenset[str]] = frozenset({"block"})
+    uses: ClassVar[Mapping[str, type[Recording]]] = {"pooled": Pooled}
+    pooled: Pooled
 
     def __init__(self, options: Any, model: ModelInfo) -> None:
         super().__init__(options, model)
         self.norms = PerImage()
 
     def update_block(self, block: int, taps: Mapping[str, Tensor], batch: Batch) -> None:
-        """Keep a vector of each kind and the lengths of the patch tokens."""
-        super().update_block(block, taps, batch)
+        """Keep the lengths of the patch tokens."""
         patches = taps["block"][:, self.model.layout.patches].float()  # (batch, patch, channel)
         self.norms.add(block, batch.index, patches.norm(dim=-1))
 
     def compute(self, n_batches: int) -> Result:  # noqa: ARG002  # batches do not matter here
         """Every measure for every block; what cannot be measured is nan, and its record says why."""
         blocks, grid = self.model.blocks, self.model.layout.grid
-        kept = self.kept()
+        kept = self.pooled.kept()
         measured = {kind: [_measure(rows.rows(block).numpy()) for block in blocks] for kind, rows in kept.items()}
         norms = np.stack([self.norms.rows(block).numpy() for block in blocks], 1)  # (image, block, patch)
         long = norms > self.options.outlier * np.median(norms, axis=-1, keepdims=True)
