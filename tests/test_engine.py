@@ -252,7 +252,7 @@ def test_output_folder(tmp_path):
     root = write_root(tmp_path / "out").read_text()
     assert root.count("toy-T8") == 3
     provenance = json.loads((written.folder / "provenance.json").read_text())
-    assert provenance["weights"]["sha256"] == outcomes[0].model.digest
+    assert provenance["weights"]["sha256"] == outcomes[0].weights
     again = read_plan(written.folder / "plan.yaml")
     assert again == resolve(again, plugins)
     assert again.analyses[0].options == {"power": 1.0, "scale": 1.0}
@@ -278,7 +278,7 @@ def test_what_is_between_models_is_written(tmp_path):
     assert [(row["model"], row["other"], row["n"], row["dataset"]) for row in rows] == [
         ("toy-T8", "toy-shallow-T8", "11", "pictures")
     ] * 2
-    assert {row["weights"] for row in rows} == {outcomes[0].model.digest}
+    assert {row["weights"] for row in rows} == {outcomes[0].weights}
     write_outcome(outcomes[0], job, tmp_path / "out")
     assert "toy-shallow-T8" in write_root(tmp_path / "out").read_text()
     assert write_comparisons(outcomes, tmp_path / "bare", figures=False) == ()

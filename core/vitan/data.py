@@ -170,6 +170,10 @@ class Dataset(ABC):
     def fingerprint(self) -> str:
         """A digest that changes when any sample, its order or its annotation changes. Must be cheap."""
 
+    def which(self) -> str:
+        """A word for this one, where the options make it one of several that people keep apart; it joins the name."""
+        return ""
+
     def classes(self) -> Sequence[str]:
         """Names of the labels, in order of the label; empty where the samples have none."""
         return ()

@@ -50,6 +50,11 @@ class Job:
         """How many images are looked at."""
         return len(self.dataset) if self.plan.limit is None else min(self.plan.limit, len(self.dataset))
 
+    @property
+    def dataset_name(self) -> str:
+        """The dataset in records and folders: its name, and where there may be several, which one."""
+        return "-".join(part for part in (self.dataset_spec.name, self.dataset.which()) if part)
+
     @cached_property
     def fingerprint(self) -> str:
         """The dataset's; large ones take a moment."""
@@ -62,7 +67,7 @@ def prepare(plan: Plan, plugins: Plugins) -> Job:
     Raises ``UsageError`` for names, options and combinations that cannot work, and ``DataError`` for a dataset that is
     not where it should be.
     """
-    analyses = tuple(_analysis(part, plugins) for part in plan.analyses)
+    analyses = tuple(analysis_of(part, plugins) for part in plan.analyses)
     models = tuple((part, plugins.model(part.name)) for part in plan.models)
     spec = plugins.datasets.get(plan.dataset.name)
     for analysis in analyses:
@@ -84,7 +89,7 @@ def prepare(plan: Plan, plugins: Plugins) -> Job:
 def resolve(plan: Plan, plugins: Plugins) -> Plan:
     """The same plan with every option written out, so that it says the same when a default changes."""
     analyses = [
-        AnalysisPlan(name=part.name, options=_analysis(part, plugins).options.model_dump(mode="json"))
+        AnalysisPlan(name=part.name, options=analysis_of(part, plugins).options.model_dump(mode="json"))
         for part in plan.analyses
     ]
     kind = plugins.datasets.get(plan.dataset.name).load()
@@ -120,7 +125,8 @@ def validate(kind: type[Options], given: dict[str, Any], owner: str) -> Options:
         raise OptionError("\n".join(problems)) from None
 
 
-def _analysis(part: AnalysisPlan, plugins: Plugins) -> Analysis:
+def analysis_of(part: AnalysisPlan, plugins: Plugins) -> Analysis:
+    """An analysis looked up, with its options validated; raises ``UsageError`` for what is wrong with it."""
     provider, spec = plugins.probes.find(part.name)
     kind = spec.load()
     if unknown := kind.reads() - TAPS.keys():

@@ -16,7 +16,7 @@ import io
 import json
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +45,7 @@ class Written:
 
 def write_outcome(outcome: Outcome, job: Job, folder: Path, *, figures: bool = True) -> Written:
     """Write one analysis of one model below ``folder``; an older one of the same name is replaced as a whole."""
-    target = folder / _slug(outcome.model.info.name) / job.dataset_spec.name / outcome.analysis.spec.name
+    target = folder / slug(outcome.model.name) / slug(job.dataset_name) / outcome.analysis.spec.name
     with replacing_folder(target) as new:
         (new / "plan.yaml").write_text(_own_plan(outcome, job), encoding="utf-8")
         _write_result(outcome.result, new)
@@ -69,7 +69,7 @@ def write_comparisons(outcomes: Sequence[Outcome], folder: Path, *, figures: boo
         drawings = _draw_comparison(group, result) if figures and len(group) > 1 else ()
         if result is None and not drawings:
             continue
-        target = folder / "comparison" / group[0].drawable.dataset_name / name
+        target = folder / "comparison" / slug(group[0].drawable.dataset_name) / name
         with replacing_folder(target) as new:
             if result is not None:
                 _write_result(result, new)
@@ -83,7 +83,7 @@ def _compare(group: Sequence[Outcome]) -> Result | None:
     result = first.analysis.kind.compare(probes) if probes else None
     if result is None:
         return None
-    weights = {outcome.model.info.name: outcome.model.digest for outcome in group}
+    weights = {outcome.model.name: outcome.weights for outcome in group}
     common: dict[str, Any] = {"analysis": first.analysis.spec.name, "dataset": first.drawable.dataset_name}
     view, n = first.drawable.view.name, first.result.records[0].n
     records = [replace(r, **common, weights=weights[r.model], view=view, n=n) for r in result.records]
@@ -125,7 +125,7 @@ def write_root(folder: Path) -> Path:
 def _save(drawings: Iterable[Drawing], folder: Path) -> tuple[str, ...]:
     names: list[str] = []
     for drawing in drawings:
-        names.append(_save_one(drawing, folder / _slug(drawing.name)).name)
+        names.append(_save_one(drawing, folder / slug(drawing.name)).name)
     return tuple(names)
 
 
@@ -164,19 +164,19 @@ def _own_plan(outcome: Outcome, job: Job) -> str:
 def _provenance(outcome: Outcome, job: Job) -> dict[str, object]:
     model = outcome.model
     return {
-        "model": model.info.name,
-        "weights": {"sha256": model.digest, "origin": model.origin},
+        "model": asdict(model),
+        "weights": {"sha256": outcome.weights, "origin": outcome.origin},
         "probe": {"name": outcome.analysis.spec.name, "version": outcome.analysis.kind.version},
         "provider": outcome.analysis.provider,
         "plan_sha256": job.plan.digest(),
-        "dataset": {"name": job.dataset_spec.name, "fingerprint": job.fingerprint, "images": job.n},
+        "dataset": {"name": job.dataset_name, "fingerprint": job.fingerprint, "images": job.n},
         "skipped": [{"index": skipped.index, "why": skipped.why} for skipped in outcome.skipped],
-        "blocks": list(model.info.blocks),
-        "state": "reused" if outcome.reused else "computed",
+        "headline": list(outcome.result.headline),
+        "state": {**asdict(outcome.seen), "reused": outcome.reused},
         **provenance(job.plan.device),
     }
 
 
-def _slug(name: str) -> str:
+def slug(name: str) -> str:
     """A name that is safe in a path on every system."""
     return re.sub(r"[^\w.@+-]+", "_", name).strip("._") or "_"

@@ -75,6 +75,19 @@ def arrange(analyses: Sequence[Analysis], batch_size: int) -> list[Sharing]:
 
 
 @dataclass(frozen=True)
+class Seen:
+    """What the state of an analysis was made of.
+
+    ``units`` are the keys of the stored units, shard by shard, of the probe itself (under "") and of each thing that it
+    shares (under its attribute). ``place`` says which images they hold, in which view and batches.
+    """
+
+    units: Mapping[str, Sequence[str]]
+    place: Mapping[str, Any]
+    n_batches: int
+
+
+@dataclass(frozen=True)
 class _Track:
     """One recording of a pass: a probe, or what probes share. ``what`` names it in the keys of its stored state."""
 
@@ -147,7 +160,7 @@ class Pass:
         self._check_room(tracks)
         found: dict[Any, _Found] = {}
         names = ", ".join(analysis.spec.name for analysis in self._sharing.analyses)
-        self._reporter.begin(f"{self.model.info.name} · {self._job.dataset_spec.name} · {names}", self._job.n)
+        self._reporter.begin(f"{self.model.info.name} · {self._job.dataset_name} · {names}", self._job.n)
         try:
             for shard in self.partition.shards():
                 for key, part in self._shard(tracks, shard).items():
@@ -160,6 +173,19 @@ class Pass:
         finally:
             self._reporter.end()
         return Gathered(found, lambda analysis: analysis.kind(analysis.options, self.model.info))
+
+    def seen(self, analysis: Analysis) -> Seen:
+        """Where the state of an analysis is stored."""
+        tracks, shards = self._tracks(), self.partition.shards()
+        parts = {"": id(analysis), **analysis.kind.uses}
+        units = {
+            name: [self._key(tracks[key], shard) for shard in shards] for name, key in parts.items() if key in tracks
+        }
+        batching, n = asdict(self._sharing.batching), self._job.n
+        fingerprint, view = self._job.fingerprint, self.view.name
+        return Seen(
+            units, {"fingerprint": fingerprint, "images": n, "view": view, **batching}, self.partition.n_batches
+        )
 
     def _tracks(self) -> dict[Any, _Track]:
         """The probes that have taps of their own by the identity of their analysis, what is shared by its class."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING
 
@@ -68,3 +68,26 @@ def to_csv(records: Iterable[Record]) -> str:
         values = (getattr(record, column) for column in COLUMNS)
         writer.writerow(["" if value is None else value for value in values])
     return out.getvalue()
+
+
+def from_csv(text: str) -> tuple[Record, ...]:
+    """Records from what ``to_csv`` wrote; columns that this version does not know are left out.
+
+    Raises ``ValueError`` for text that is no such table.
+    """
+    return tuple(_record(row) for row in csv.DictReader(io.StringIO(text)))
+
+
+def _record(row: Mapping[str, str | None]) -> Record:
+    read: Mapping[str, Callable[[str], object]] = {
+        "value": float,
+        "k": float,
+        "block": int,
+        "head": int,
+        "n": int,
+        "higher_is_better": lambda word: word == "True",
+    }
+    given = {name: value for name, value in row.items() if name in COLUMNS and value}
+    if "metric" not in given or "value" not in given:
+        raise ValueError("a row has no metric or no value")
+    return Record(**{name: read.get(name, str)(value) for name, value in given.items()})  # type: ignore[arg-type]

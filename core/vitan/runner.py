@@ -11,10 +11,10 @@ from .errors import ImageError
 from .figures import Drawable
 from .job import Analysis, Job
 from .loader import Skipped
-from .models import Model, load_model
-from .passes import Gathered, Pass, Reporter, arrange
+from .models import load_model
+from .passes import Gathered, Pass, Reporter, Seen, arrange
 from .plan import ModelPlan
-from .probe import Probe
+from .probe import ModelInfo, Probe
 from .results import Record, Result
 from .store import Store
 
@@ -23,16 +23,25 @@ from .store import Store
 class Outcome:
     """One analysis of one model over one dataset, with all that is worth writing down.
 
-    ``probe`` holds the merged state, for analyses that compare models; others do not keep it, since it may be large.
+    ``weights`` is the sha256 of the file of weights, and ``origin`` says where they came from. ``probe`` holds the
+    merged state, for analyses that compare models; ``seen`` names the stored units that it was merged from, and what
+    they depend on besides the model.
     """
 
     analysis: Analysis
     part: ModelPlan
-    model: Model
+    weights: str
+    origin: str
     probe: Probe | None
     drawable: Drawable
     skipped: tuple[Skipped, ...]
     reused: bool
+    seen: Seen
+
+    @property
+    def model(self) -> ModelInfo:
+        """What is known of the model."""
+        return self.drawable.model
 
     @property
     def result(self) -> Result:
@@ -72,7 +81,7 @@ def _outcome(job: Job, part: ModelPlan, one: Pass, analysis: Analysis, gathered:
         "analysis": analysis.spec.name,
         "model": model.info.name,
         "weights": model.digest,
-        "dataset": job.dataset_spec.name,
+        "dataset": job.dataset_name,
         "n": job.n - len(skipped),
         "view": one.view.name,
     }
@@ -82,17 +91,19 @@ def _outcome(job: Job, part: ModelPlan, one: Pass, analysis: Analysis, gathered:
         options=analysis.options,
         result=replace(result, records=records),
         dataset=job.dataset,
-        dataset_name=job.dataset_spec.name,
+        dataset_name=job.dataset_name,
         view=one.view,
     )
     return Outcome(
         analysis=analysis,
         part=part,
-        model=model,
+        weights=model.digest,
+        origin=model.origin,
         probe=probe if analysis.compares else None,
         drawable=drawable,
         skipped=skipped,
         reused=gathered.reused(analysis),
+        seen=one.seen(analysis),
     )
 
 

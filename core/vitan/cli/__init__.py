@@ -2,6 +2,7 @@
 
 from .app import main
 from .cache import cache
+from .compare import compare
 from .completion import completion
 from .doctor import doctor
 from .listing import list_
@@ -12,5 +13,5 @@ from .verify import verify
 
 __all__ = ["main"]
 
-for command in (run, list_, show, validate, verify, doctor, cache, completion):
+for command in (run, compare, list_, show, validate, verify, doctor, cache, completion):
     main.add_command(command)

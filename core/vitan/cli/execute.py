@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import click
@@ -77,9 +77,7 @@ def _one(job: Job, index: int, output: Path, report: Report, progress: Bars | Li
         report.failed.append((name, error))
         return
     write_root(output)
-    # twenty models would not fit into memory, and what is compared is their results
-    light = [replace(each, model=replace(each.model, module=torch.nn.Identity())) for each in outcomes]
-    report.done += zip(light, written, strict=True)
+    report.done += zip(outcomes, written, strict=True)
 
 
 def _run_model(job: Job, index: int, progress: Bars | Lines) -> list[Outcome]:

@@ -48,7 +48,7 @@ def one_model(outcomes: Sequence[Outcome]) -> list[str]:
         for metric, (_, values) in metrics.items()
     }
     names = ["model" if block is None else str(block) for block in blocks]
-    title = f"{outcome.analysis.spec.name} · {outcome.model.info.name} · {_data([outcome])}"
+    title = f"{outcome.analysis.spec.name} · {outcome.model.name} · {_data([outcome])}"
     return [title, *_table("block", names, cells, _units([metrics]), right=True)]
 
 
@@ -60,7 +60,7 @@ def many_models(outcomes: Sequence[Outcome]) -> list[str]:
     names = list(dict.fromkeys(metric for each in metrics for metric in each))
     cells = {name: [_ends(each[name][1]) if name in each else "" for each in metrics] for name in names}
     title = f"{outcomes[0].analysis.spec.name} · {_data(outcomes)} · first → last block"
-    return [title, *_table("model", [o.model.info.name for o in outcomes], cells, _units(metrics), right=False)]
+    return [title, *_table("model", [o.model.name for o in outcomes], cells, _units(metrics), right=False)]
 
 
 def pictures(written: Sequence[Written], comparisons: Sequence[Path], output: Path) -> list[str]:
@@ -80,8 +80,8 @@ def as_dict(outcome: Outcome, written: Written) -> dict[str, Any]:
     """One analysis of one model for machines."""
     return {
         "analysis": outcome.analysis.spec.name,
-        "model": outcome.model.info.name,
-        "weights": {"sha256": outcome.model.digest, "origin": outcome.model.origin},
+        "model": outcome.model.name,
+        "weights": {"sha256": outcome.weights, "origin": outcome.origin},
         "dataset": outcome.drawable.dataset_name,
         "reused": outcome.reused,
         "skipped": [{"index": each.index, "why": each.why} for each in outcome.skipped],

@@ -58,6 +58,10 @@ class Folder(Dataset):
         """See ``Dataset``."""
         return fingerprint([self._root / id_ for id_ in self._ids], self._root, "\n".join(self._classes))
 
+    def which(self) -> str:
+        """The name of the folder."""
+        return self._root.resolve().name
+
     def classes(self) -> Sequence[str]:
         """See ``Dataset``."""
         return self._classes
