@@ -219,8 +219,7 @@ def test_a_link_to_nowhere_is_reported_not_dropped(tmp_path: Path) -> None:
     dataset = load(folder, root=tmp_path)
     with pytest.raises(ImageError, match=r"a\.png"):
         dataset[0]
-    with pytest.raises(ImageError, match=r"a\.png"):
-        dataset.fingerprint()
+    assert dataset.fingerprint()  # so that the others can be looked at with --on-error skip
 
 
 @pytest.mark.parametrize(

@@ -246,11 +246,17 @@ def test_output_folder(tmp_path):
     written = write_outcome(outcomes[0], job, tmp_path / "out")
     assert written.folder == tmp_path / "out" / "toy-T8" / "pictures" / "sharpness"
     assert {path.name for path in written.folder.iterdir()} == {
-        "plan.yaml", "records.csv", "arrays.npz", "arrays.json", "provenance.json",
+        "plan.yaml", "records.csv", "arrays.npz", "arrays.json", "images.csv", "provenance.json",
     }  # fmt: skip
     assert write_comparisons(outcomes, tmp_path / "out") == ()
     root = write_root(tmp_path / "out").read_text()
     assert root.count("toy-T8") == 3
+    images = list(csv.DictReader((written.folder / "images.csv").read_text().splitlines()))
+    assert [(image["index"], image["id"], image["label"], image["class"]) for image in images[:2]] == [
+        ("0", "picture-0", "0", ""),
+        ("1", "picture-1", "1", ""),
+    ]
+    assert len(images) == 11
     provenance = json.loads((written.folder / "provenance.json").read_text())
     assert provenance["weights"]["sha256"] == outcomes[0].weights
     again = read_plan(written.folder / "plan.yaml")

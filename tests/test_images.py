@@ -297,6 +297,8 @@ def test_size_order_name_number_and_annotations_change_the_fingerprint(files: li
     assert len(found) == 7
 
 
-def test_the_fingerprint_of_a_missing_file(tmp_path: Path) -> None:
-    with pytest.raises(ImageError, match=r"b\.jpg"):
-        fingerprint([tmp_path / "b.jpg"], tmp_path)
+def test_a_missing_file_counts_with_its_name(tmp_path: Path) -> None:
+    missing = fingerprint([tmp_path / "b.jpg"], tmp_path)
+    assert missing == fingerprint([tmp_path / "b.jpg"], tmp_path)
+    (tmp_path / "b.jpg").touch()
+    assert missing not in (fingerprint([tmp_path / "b.jpg"], tmp_path), fingerprint([tmp_path / "c.jpg"], tmp_path))

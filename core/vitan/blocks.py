@@ -18,6 +18,8 @@ NAMED_BLOCKS: Mapping[str, Callable[[int], int]] = {
     "last": lambda depth: depth - 1,
 }
 
+_NAMES = ", ".join(NAMED_BLOCKS)
+
 
 def select_blocks(wanted: Sequence[str], depth: int) -> tuple[int, ...]:
     """Blocks by name (``all``, ``first``, ``q1``, ``middle``, ``q3``, ``last``), index or range (``3-7``), ascending.
@@ -36,8 +38,9 @@ def select_blocks(wanted: Sequence[str], depth: int) -> tuple[int, ...]:
         elif dash and low.isdigit() and high.isdigit() and int(low) <= int(high):
             chosen.update(range(int(low), int(high) + 1))
         else:
-            names = ", ".join(NAMED_BLOCKS)
-            raise MismatchError(f"--blocks {word}: give 'all', an index, a range such as 3-7, or one of {names}")
-    if not chosen or max(chosen) >= depth:
+            raise MismatchError(f"--blocks {word}: give 'all', an index, a range such as 3-7, or one of {_NAMES}")
+    if not chosen:
+        raise MismatchError(f"--blocks names none; give 'all', an index, a range such as 3-7, or one of {_NAMES}")
+    if max(chosen) >= depth:
         raise MismatchError(f"--blocks {','.join(wanted)}: the model has blocks 0 to {depth - 1}")
     return tuple(sorted(chosen))

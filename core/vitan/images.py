@@ -113,9 +113,8 @@ def fingerprint(paths: Sequence[Path], root: Path, annotations: str = "") -> str
     """A cheap digest of files below ``root``, in their order, and of what else is known of them (``annotations``).
 
     A file counts with its path relative to ``root``, its size and its first and last 64 kB, so a copy of the folder on
-    another machine has the same digest, and times and permissions play no part.
-
-    Raises ``ImageError`` for a file that cannot be read.
+    another machine has the same digest, and times and permissions play no part. A file that cannot be read counts with
+    its path alone: reading it as a picture is where that is an error, or skipped.
     """
     digest = blake2b(digest_size=16)
     for part in (annotations.encode(), *(_file_digest(path, root) for path in paths)):
@@ -133,6 +132,6 @@ def _file_digest(path: Path, root: Path) -> bytes:
             ends = file.read(_SAMPLED)
             file.seek(max(_SAMPLED, size - _SAMPLED))
             ends += file.read(_SAMPLED)
-    except OSError as error:
-        raise ImageError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except OSError:
+        return name
     return blake2b(ends, digest_size=16).digest() + size.to_bytes(8, "big") + name

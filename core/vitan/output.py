@@ -4,6 +4,7 @@ results/records.csv                                all records of the folder
 results/MODEL/DATASET/ANALYSIS/plan.yaml           what was asked for; ``vitan run --plan`` takes it
 results/MODEL/DATASET/ANALYSIS/records.csv
 results/MODEL/DATASET/ANALYSIS/arrays.npz          with the names of the axes in arrays.json
+results/MODEL/DATASET/ANALYSIS/images.csv          which image each position of the arrays' image axes is
 results/MODEL/DATASET/ANALYSIS/provenance.json
 results/MODEL/DATASET/ANALYSIS/*.png, *.svg, *.gif
 results/comparison/DATASET/ANALYSIS/*.png, *.svg   where several models were run together
@@ -25,7 +26,7 @@ from PIL import Image
 
 from .figures import Animation, Drawing, Picture, Plot
 from .job import Job
-from .plan import AnalysisPlan
+from .plan import AnalysisPlan, Plan
 from .provenance import provenance
 from .results import COLUMNS, Result, to_csv
 from .runner import Outcome
@@ -33,6 +34,7 @@ from .store import replacing_folder, write_text
 
 _DPI = 160  # or more, where a figure asks for it
 _MARGIN = 0.1  # inches around a figure
+_NAMED = 200_000  # so many images are listed by name
 
 
 @dataclass(frozen=True)
@@ -47,8 +49,10 @@ def write_outcome(outcome: Outcome, job: Job, folder: Path, *, figures: bool = T
     """Write one analysis of one model below ``folder``; an older one of the same name is replaced as a whole."""
     target = folder / slug(outcome.model.name) / slug(job.dataset_name) / outcome.analysis.spec.name
     with replacing_folder(target) as new:
-        (new / "plan.yaml").write_text(_own_plan(outcome, job), encoding="utf-8")
+        (new / "plan.yaml").write_text(_own_plan(outcome, job).to_yaml(), encoding="utf-8")
         _write_result(outcome.result, new)
+        if len(outcome.images) <= _NAMED:
+            (new / "images.csv").write_text(_images(outcome, job), encoding="utf-8")
         (new / "provenance.json").write_text(json.dumps(_provenance(outcome, job), indent=1) + "\n", encoding="utf-8")
         draw = outcome.analysis.spec.figures
         names = _save(draw()([outcome.drawable]), new) if figures and draw else ()
@@ -76,6 +80,19 @@ def write_comparisons(outcomes: Sequence[Outcome], folder: Path, *, figures: boo
             names = _save(drawings, new)
         written += [target / file for file in names]
     return tuple(written)
+
+
+def _images(outcome: Outcome, job: Job) -> str:
+    """A line for each image that was seen, with the name of its class."""
+    out, classes = io.StringIO(), job.dataset.classes()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(("index", "id", "label", "class", "role", "group"))
+    for image in outcome.images:
+        known = image.label is not None and image.label < len(classes)
+        name = classes[image.label] if known and image.label is not None else ""
+        label = "" if image.label is None else image.label
+        writer.writerow((image.index, image.id, label, name, image.role, image.group))
+    return out.getvalue()
 
 
 def _compare(group: Sequence[Outcome]) -> Result | None:
@@ -155,10 +172,16 @@ def _save_animation(drawing: Animation, path: Path) -> Path:
     return path
 
 
-def _own_plan(outcome: Outcome, job: Job) -> str:
-    """The part of the plan that made this outcome, with all options written out."""
+def _own_plan(outcome: Outcome, job: Job) -> Plan:
+    """The part of the plan that made this outcome, with all options written out and paths that hold in any folder."""
     analysis = AnalysisPlan(name=outcome.analysis.spec.name, options=outcome.analysis.options.model_dump(mode="json"))
-    return job.plan.model_copy(update={"analyses": (analysis,), "models": (outcome.part,)}).to_yaml()
+    part, dataset = outcome.part, job.plan.dataset
+    if part.weights is not None:
+        part = part.model_copy(update={"weights": part.weights.expanduser().absolute()})
+    paths = {name: value for name, value in vars(job.dataset.options).items() if isinstance(value, Path)}
+    whole = {name: str(path.expanduser().absolute()) for name, path in paths.items()}
+    dataset = dataset.model_copy(update={"options": {**dataset.options, **whole}})
+    return job.plan.model_copy(update={"analyses": (analysis,), "models": (part,), "dataset": dataset})
 
 
 def _provenance(outcome: Outcome, job: Job) -> dict[str, object]:
@@ -168,7 +191,7 @@ def _provenance(outcome: Outcome, job: Job) -> dict[str, object]:
         "weights": {"sha256": outcome.weights, "origin": outcome.origin},
         "probe": {"name": outcome.analysis.spec.name, "version": outcome.analysis.kind.version},
         "provider": outcome.analysis.provider,
-        "plan_sha256": job.plan.digest(),
+        "plan_sha256": _own_plan(outcome, job).digest(),
         "dataset": {"name": job.dataset_name, "fingerprint": job.fingerprint, "images": job.n},
         "skipped": [{"index": skipped.index, "why": skipped.why} for skipped in outcome.skipped],
         "headline": list(outcome.result.headline),

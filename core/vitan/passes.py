@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, astuple, dataclass, field
 from functools import partial
 from typing import Any, Protocol
 
@@ -75,6 +75,17 @@ def arrange(analyses: Sequence[Analysis], batch_size: int) -> list[Sharing]:
 
 
 @dataclass(frozen=True)
+class Named:
+    """Which image a position of the dataset is."""
+
+    index: int
+    id: str
+    label: int | None
+    role: str
+    group: str
+
+
+@dataclass(frozen=True)
 class Seen:
     """What the state of an analysis was made of.
 
@@ -101,6 +112,7 @@ class _Found:
     """What has been seen so far. ``reused`` says that all of it was stored."""
 
     recording: Recording
+    images: list[Named] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
     reused: bool = True
 
@@ -110,6 +122,7 @@ class _Part:
     """What one recording has seen of one shard."""
 
     recording: Recording
+    images: Sequence[Named]
     skipped: Sequence[Skipped]
     stored: bool
 
@@ -132,6 +145,10 @@ class Gathered:
     def skipped(self, analysis: Analysis) -> tuple[Skipped, ...]:
         """The images that were left out; every recording of a pass has left out the same."""
         return tuple(next(self._of(analysis)).skipped)
+
+    def images(self, analysis: Analysis) -> tuple[Named, ...]:
+        """The images that were seen, by position."""
+        return tuple(sorted(next(self._of(analysis)).images, key=lambda image: image.index))
 
     def reused(self, analysis: Analysis) -> bool:
         """Whether all that the analysis needed was stored."""
@@ -168,6 +185,7 @@ class Pass:
                         found[key].recording.merge(part.recording)
                     else:
                         found[key] = _Found(part.recording)
+                    found[key].images += part.images
                     found[key].skipped += part.skipped
                     found[key].reused &= part.stored
         finally:
@@ -252,12 +270,13 @@ class Pass:
         if not todo:
             self._reporter.advance(self._count(shard))
             return parts
-        for key, recording in self._compute(todo, shard).items():
-            skipped = list(self._loader.skipped)
-            notes = {"skipped": [[each.index, each.why] for each in skipped]}
+        recordings, images = self._compute(todo, shard)
+        skipped = list(self._loader.skipped)
+        notes = {"images": [astuple(each) for each in images], "skipped": [astuple(each) for each in skipped]}
+        for key, recording in recordings.items():
             self._store.put(self._content(tracks[key], shard), recording.state(), notes)
             again = self._stored(tracks[key], shard)  # on the disk and no longer in memory
-            parts[key] = _Part(again.recording if again else recording, skipped, stored=False)
+            parts[key] = _Part(again.recording if again else recording, images, skipped, stored=False)
         return parts
 
     def _stored(self, track: _Track, shard: range) -> _Part | None:
@@ -266,16 +285,20 @@ class Pass:
             return None
         recording = track.make()
         recording.load(unit.tensors)
-        return _Part(recording, [Skipped(index, why) for index, why in unit.notes["skipped"]], stored=True)
+        images = [Named(*each) for each in unit.notes["images"]]
+        return _Part(recording, images, [Skipped(*each) for each in unit.notes["skipped"]], stored=True)
 
-    def _compute(self, tracks: Mapping[Any, _Track], shard: range) -> dict[Any, Recording]:
+    def _compute(self, tracks: Mapping[Any, _Track], shard: range) -> tuple[dict[Any, Recording], list[Named]]:
         recordings = {key: track.make() for key, track in tracks.items()}
         wanted = {track.preparation for track in tracks.values() if track.preparation}
         before = {preparation: self._prepared(preparation, shard) for preparation in wanted}
         made: dict[Preparation, dict[str, Tensor]] = {p: {} for p, there in before.items() if there is None}
+        images: list[Named] = []
         for batch, number in zip(self._loader.batches(self.partition, shard, before), shard, strict=True):
             if batch is not None:
                 self._forward(batch, list(recordings.values()))
+                seen = zip(batch.index, batch.samples, strict=True)
+                images += [Named(index, each.id, each.label, each.role, each.group) for index, each in seen]
                 for preparation, tensors in made.items():
                     for index, parts in zip(batch.index, batch.prepared[preparation], strict=True):
                         tensors.update({f"{index}.{name}": tensor for name, tensor in parts.items()})
@@ -284,7 +307,7 @@ class Pass:
             self._store.put(self._preparing(preparation, shard), tensors, {})
         for recording in recordings.values():
             recording.finish()
-        return recordings
+        return recordings, images
 
     def _preparing(self, preparation: Preparation, shard: range) -> dict[str, Any]:
         """What a shard's preparation depends on: no model, but its patch grid."""

@@ -12,7 +12,7 @@ from .figures import Drawable
 from .job import Analysis, Job
 from .loader import Skipped
 from .models import load_model
-from .passes import Gathered, Pass, Reporter, Seen, arrange
+from .passes import Gathered, Named, Pass, Reporter, Seen, arrange
 from .plan import ModelPlan
 from .probe import ModelInfo, Probe
 from .results import Record, Result
@@ -34,6 +34,7 @@ class Outcome:
     origin: str
     probe: Probe | None
     drawable: Drawable
+    images: tuple[Named, ...]
     skipped: tuple[Skipped, ...]
     reused: bool
     seen: Seen
@@ -101,6 +102,7 @@ def _outcome(job: Job, part: ModelPlan, one: Pass, analysis: Analysis, gathered:
         origin=model.origin,
         probe=probe if analysis.compares else None,
         drawable=drawable,
+        images=gathered.images(analysis),
         skipped=skipped,
         reused=gathered.reused(analysis),
         seen=one.seen(analysis),

@@ -68,6 +68,7 @@ def read_outcome(folder: Path, plugins: Plugins, store: Store) -> Outcome:
             dataset_name=facts["dataset"]["name"],
             view=make_view(seen.place["view"], model.image_size, patch),
         ),
+        images=(),
         skipped=tuple(Skipped(each["index"], each["why"]) for each in facts["skipped"]),
         reused=True,
         seen=seen,

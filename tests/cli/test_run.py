@@ -331,6 +331,14 @@ def test_json(vitan) -> None:
     assert summary["failed"] == [{"model": "toy-broken", "error": "these weights are broken on purpose"}]
 
 
+def test_an_unwritable_cache_is_said_before_anything_is_computed(vitan, monkeypatch) -> None:
+    monkeypatch.setenv("VITAN_CACHE", "/dev/null/cache")
+    ran = vitan(*RUN)
+    assert ran.code == 2
+    assert "the cache /dev/null/cache/states cannot be written" in ran.err
+    assert "set VITAN_CACHE" in ran.err
+
+
 def test_stored_state_is_reused_and_said_so(vitan) -> None:
     assert "reused" not in vitan(*RUN).err
     before = _records()

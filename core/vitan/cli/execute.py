@@ -43,7 +43,10 @@ def execute(
         job = prepare(resolve(plan, plugins), plugins)
     except OptionError as error:
         raise OptionError(flags_as_typed(str(error), brought)) from None
-    _make_folder(output)
+    _make_folder(output, f"--output {output}: nothing can be written there ({{}}); choose another")
+    _make_folder(
+        states_dir(), f"the cache {states_dir()} cannot be written ({{}}); set VITAN_CACHE to a folder that can"
+    )
     report, progress = Report(), reporter()
     progress.note(f"device {_device_name(plan.device)}")
     try:
@@ -106,17 +109,15 @@ def _say(outcomes: Sequence[Outcome], job: Job, progress: Bars | Lines, figures:
         progress.note(f"  drawing {', '.join(drawn)}")
 
 
-def _make_folder(output: Path) -> None:
-    """Before anything is computed for it."""
+def _make_folder(folder: Path, complaint: str) -> None:
+    """Before anything is computed for it; ``complaint`` has a place for the reason."""
     try:
-        output.mkdir(parents=True, exist_ok=True)
-        probe = output / ".vitan-write-test"
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / ".vitan-write-test"
         probe.touch()
         probe.unlink()
     except OSError as error:
-        raise UsageError(
-            f"--output {output}: nothing can be written there ({error.strerror}); choose another"
-        ) from None
+        raise UsageError(complaint.format(error.strerror)) from None
 
 
 def _device_name(device: str) -> str:
