@@ -8,12 +8,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import golden
 from vitan.plugins import installed
 from vitan.testing import check_dataset, check_model, check_probe
 from vitan_datasets._imagenet50 import class_names
 
 MODELS = {spec.name: spec for _, spec in installed().models}
 PROBES = {spec.name: spec for _, spec in installed().probes}
+TREES = {
+    name: lambda _, tree=tree: {"root": golden.OWN / "features_seg_data" / tree}
+    for name, tree in (("coco", "coco"), ("partimagenet", "pin"))
+}
 DATASETS = {spec.name: spec for _, spec in installed().datasets}
 
 
@@ -47,7 +52,7 @@ def test_probes(name):
 
 @pytest.mark.parametrize("name", DATASETS)
 def test_datasets(name, tmp_path):
-    make = {"folder": _folder, "imagenet50": _imagenet50}.get(name, lambda _: {})
+    make = {"folder": _folder, "imagenet50": _imagenet50, **TREES}.get(name, lambda _: {})
     check_dataset(DATASETS[name], **make(tmp_path))
 
 

@@ -79,7 +79,7 @@ def test_specs(module: Any) -> None:
     assert all(field.description for field in spec.load().Options.model_fields.values())
 
 
-@pytest.mark.parametrize("module", ["samples", "folder", "imagenet50"])
+@pytest.mark.parametrize("module", ["samples", "folder", "imagenet50", "coco", "partimagenet"])
 def test_describing_a_dataset_imports_nothing_heavy(module: str) -> None:
     code = f"import sys, vitan_datasets.{module} as m; list(m.vitan_datasets()); print(*sys.modules)"
     env = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}

@@ -182,6 +182,10 @@ class Dataset(ABC):
         """Names of the labels of segments; empty where samples have none."""
         return {}
 
+    def notes(self) -> Sequence[str]:
+        """What should be known of it before a run, a line each: what is missing, or was left out and why."""
+        return ()
+
     def groups(self) -> Sequence[str]:
         """The group of every sample, without reading a picture; empty where there are none.
 

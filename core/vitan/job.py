@@ -71,7 +71,7 @@ def prepare(plan: Plan, plugins: Plugins) -> Job:
     models = tuple((part, plugins.model(part.name)) for part in plan.models)
     spec = plugins.datasets.get(plan.dataset.name)
     for analysis in analyses:
-        _check_needs(analysis, spec)
+        _check_needs(analysis, spec, plugins)
     for part, _ in models:
         if part.weights is not None and not part.weights.is_file():
             raise MismatchError(f"--weights {part.weights}: there is no such file")
@@ -134,14 +134,19 @@ def analysis_of(part: AnalysisPlan, plugins: Plugins) -> Analysis:
     return Analysis(spec, str(provider), kind, validate(kind.Options, part.options, spec.name))
 
 
-def _check_needs(analysis: Analysis, dataset: DatasetSpec) -> None:
-    missing = analysis.kind.requires(analysis.options) - dataset.offers
-    if missing:
-        offered = ", ".join(sorted(dataset.offers)) or "images alone"
-        raise MismatchError(
-            f"analysis {analysis.spec.name} needs {', '.join(sorted(missing))}, "
-            f"but dataset {dataset.name} offers {offered}. 'vitan list datasets' shows what others offer."
-        )
+def _check_needs(analysis: Analysis, dataset: DatasetSpec, plugins: Plugins) -> None:
+    needed = analysis.kind.requires(analysis.options)
+    if needed <= dataset.offers:
+        return
+    offered = ", ".join(sorted(dataset.offers)) or "images alone"
+    fitting = dict.fromkeys(spec.name for _, spec in plugins.datasets if needed <= spec.offers)
+    instead = (
+        f"{', '.join(fitting)} {'do' if len(fitting) > 1 else 'does'}" if fitting else "none that is installed does"
+    )
+    raise MismatchError(
+        f"analysis {analysis.spec.name} needs {', '.join(sorted(needed - dataset.offers))}, "
+        f"but dataset {dataset.name} offers {offered}; {instead}."
+    )
 
 
 def _check_device(device: str) -> None:

@@ -160,10 +160,14 @@ class ProbeSpec(Spec):
 class DatasetSpec(Spec):
     """One dataset: what it ``offers`` besides images (``label``, ``masks``, ...) and ``load``, its class.
 
-    ``files`` says in words which files it expects under its root, or is empty if it needs none.
+    ``files`` says in words which files it expects under its root, or is empty if it needs none. ``folders`` are the
+    names that the root may have below VITAN_DATA_DIR. With them ``files`` can be looked for, and ``vitan show`` does:
+    each line is then a pattern of a path below the root, two spaces or more, and what it is, or a heading that ends in
+    a colon.
     """
 
     load: Callable[[], type[Dataset]]
     offers: frozenset[str] = frozenset()
     files: str = ""
+    folders: tuple[str, ...] = ()
     licence: str = ""

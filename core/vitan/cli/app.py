@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .. import __version__
-from ..errors import VitanError
+from ..errors import UsageError, VitanError
 
 if TYPE_CHECKING:
     from ..plugins import Plugins
@@ -62,6 +63,34 @@ plugin_option = click.option(
     metavar="FILE.py",
     shell_complete=complete_files,
     help="Use a plugin that is one Python file; may be repeated.",
+)
+
+
+def _use_data_root(ctx: click.Context, param: click.Parameter, value: Path | None) -> None:  # noqa: ARG001
+    """Set VITAN_DATA_DIR until the command is over."""
+    if value is None or ctx.resilient_parsing:
+        return
+    folder = value.expanduser().absolute()
+    if not folder.is_dir():
+        what = "this is a file" if folder.exists() else "there is no such folder"
+        raise UsageError(f"--data-root {value}: {what}; give the folder that holds the datasets")
+    before = os.environ.get("VITAN_DATA_DIR")
+    os.environ["VITAN_DATA_DIR"] = str(folder)
+
+    @ctx.call_on_close
+    def restore() -> None:
+        del os.environ["VITAN_DATA_DIR"]
+        os.environ.update({} if before is None else {"VITAN_DATA_DIR": before})
+
+
+data_root_option = click.option(
+    "--data-root",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    callback=_use_data_root,
+    expose_value=False,
+    shell_complete=complete_files,
+    help="Folder that holds the datasets, each in a folder of its own.  [default: VITAN_DATA_DIR]",
 )
 
 

@@ -49,6 +49,8 @@ def execute(
     )
     report, progress = Report(), reporter()
     progress.note(f"device {_device_name(plan.device)}")
+    for line in job.dataset.notes():
+        progress.note(f"warning: {job.dataset_spec.name}: {line}")
     try:
         for index in range(len(job.models)):
             _one(job, index, output, report, progress, figures)

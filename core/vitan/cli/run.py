@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .app import complete_files, plugin_option, plugins_of
+from .app import complete_files, data_root_option, plugin_option, plugins_of
 from .names import complete_analyses, complete_datasets, complete_models
 from .options import Part, PluginOption, plugin_options
 from .request import Request, assemble, choose_dataset
@@ -121,6 +121,7 @@ def _split(ctx: click.Context, param: click.Parameter, value: str | None) -> tup
     shell_complete=complete_datasets,
     help="Dataset by name, or a folder of pictures.  [default: samples]",
 )
+@data_root_option
 @click.option(
     "--weights",
     multiple=True,

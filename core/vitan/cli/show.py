@@ -5,12 +5,13 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Callable, Iterator
+from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..errors import UsageError
-from .app import plugins_of
+from .app import data_root_option, plugins_of
 from .names import complete_any
 from .text import columns, paragraph, size
 
@@ -26,6 +27,7 @@ _About = dict[str, Any]
 
 @click.command(short_help="Tell all about one of them, with its options.")
 @click.argument("name", shell_complete=complete_any)
+@data_root_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def show(ctx: click.Context, name: str, as_json: bool) -> None:
@@ -107,11 +109,49 @@ def _analysis(spec: ProbeSpec) -> _About:
 def _dataset(spec: DatasetSpec) -> _About:
     return {
         **_common(spec),
-        "files": spec.files or "none needed",
+        "root": f"--root, or in VITAN_DATA_DIR {' or '.join(spec.folders)}" if spec.folders else "",
+        "files": _files(spec) if spec.folders else spec.files or "none needed",
+        "on this machine": _opened(spec) if spec.folders else [],
         "offers": sorted(spec.offers) or "images alone",
         "licence": spec.licence,
         "options": _options(spec.load().Options),
     }
+
+
+def _files(spec: DatasetSpec) -> list[_About]:
+    """The lines of ``spec.files``, each with whether it is there where the dataset has a root."""
+    from ..errors import DataError
+    from ..paths import find_root
+
+    try:
+        root = find_root(None, spec.name, spec.folders)
+    except DataError:
+        root = None
+    lines = []
+    for line in spec.files.splitlines():
+        pattern, _, what = (part.strip() for part in line.partition("  "))
+        looked = root is not None and not pattern.endswith(":")
+        there = any(True for _ in root.glob(pattern)) if root and looked else None
+        lines.append({"path": pattern, "what": what, "there": there})
+    return lines
+
+
+def _opened(spec: DatasetSpec) -> list[str]:
+    """Where VITAN_DATA_DIR is set, what opening it with its defaults gives: how much is there, or what is missing."""
+    from ..errors import OptionError, VitanError
+    from ..job import open_dataset
+    from ..paths import data_dir
+    from ..plan import DatasetPlan
+
+    if data_dir() is None:
+        return []
+    try:
+        dataset = open_dataset(spec, DatasetPlan(name=spec.name))
+    except OptionError:  # nothing is known without the options that it needs
+        return []
+    except VitanError as error:
+        return [str(error)]
+    return [f"{len(dataset)} pictures by default", *dataset.notes()]
 
 
 def _options(kind: type[Options]) -> list[_About]:
@@ -177,7 +217,12 @@ def _title(about: _About) -> str:
 
 def _lines(about: _About) -> Iterator[str]:
     plain = {key: value for key, value in about.items() if key not in ("kind", "provider", "name", "summary")}
-    rows = [(key, _value(value)) for key, value in plain.items() if value and not _is_list_of_mappings(value)]
+    rows = []
+    for key, value in plain.items():
+        if key == "on this machine" and isinstance(value, list):
+            rows += zip(chain([key], repeat("")), value, strict=False)
+        elif value and not _is_list_of_mappings(value):
+            rows.append((key, _value(value)))
     yield from columns(rows, indent="  ")
     for key, value in plain.items():
         if key == "weights" and _is_list_of_mappings(value):
@@ -185,11 +230,21 @@ def _lines(about: _About) -> Iterator[str]:
             for number, source in enumerate(value, 1):
                 yield f"    {number}  {source['from']}"
                 yield f"       {_facts(source)}"
+        elif key == "files" and _is_list_of_mappings(value):
+            yield "  files below the root"
+            yield from _tree(value)
         elif key == "options":
             yield "  options" if value else "  options  none"
             for option in value:
                 yield f"    {option['flag']} {option['type']}  {option['note']}"
                 yield paragraph(option["description"], "        ")
+
+
+def _tree(files: list[_About]) -> Iterator[str]:
+    words = {True: "there", False: "missing", None: ""}
+    width = max(len(each["path"]) for each in files if each["what"])
+    for each in files:
+        yield f"    {each['path'].ljust(width)}  {words[each['there']]:7}  {each['what']}".rstrip()
 
 
 def _facts(source: _About) -> str:

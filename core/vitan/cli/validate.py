@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..errors import UsageError, VitanError
-from .app import complete_files, plugins_of
+from .app import complete_files, data_root_option, plugins_of
 from .text import columns
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 @click.command(short_help="Check a plan without loading weights.")
 @click.argument("plan", type=click.Path(path_type=Path), shell_complete=complete_files)
+@data_root_option
 @click.pass_context
 def validate(ctx: click.Context, plan: Path) -> None:
     """Check a plan without loading any weights, and say what it comes down to."""
@@ -82,6 +83,7 @@ def _facts(job: Job) -> list[tuple[str, str]]:
     for part_, spec in job.models:
         rows.append(("model", spec.name + (f" with {part_.weights}" if part_.weights else "")))
     rows.append(("dataset", f"{job.dataset_spec.name}, {len(job.dataset)} images, of which {job.n} are looked at"))
+    rows += [("", line) for line in job.dataset.notes()]
     rows.append(("blocks", ",".join(plan.blocks)))
     rows.append(("pass", f"{plan.device}, {plan.dtype}, {plan.batch_size} images at a time"))
     return rows
