@@ -44,8 +44,9 @@ def pin(root: Path = DATA / "pin", per_supercategory: int = 100) -> Dataset:
 
 
 def published_pin() -> Dataset:
-    """As many pictures of each supercategory as the golden drivers took."""
-    return pin(per_supercategory=int(NUMBERS["pipeline/persc"]) if "pipeline/persc" in NUMBERS.files else 4)
+    """As many pictures of each supercategory as make the golden pictures."""
+    pictures = len(PICTURES["pin"])
+    return pin(per_supercategory=next(n for n in SAMPLINGS if len(NUMBERS[f"pin/samples_persc{n}"]) == pictures))
 
 
 # --- the published numbers
