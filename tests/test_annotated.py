@@ -20,9 +20,6 @@ from vitan_datasets._coco import Coco, CocoOptions
 from vitan_datasets._outlines import draw, read_shape
 from vitan_datasets._partimagenet import PartImageNet, PartImageNetOptions
 
-# pycocotools asks numpy in a way that numpy is about to drop
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
-
 NUMBERS = golden.arrays("features_seg.npz")
 DATA = golden.FOLDER / "features_seg_data"
 #: The pictures of which there are raw masks, by dataset.

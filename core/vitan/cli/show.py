@@ -217,7 +217,7 @@ def _title(about: _About) -> str:
 
 def _lines(about: _About) -> Iterator[str]:
     plain = {key: value for key, value in about.items() if key not in ("kind", "provider", "name", "summary")}
-    rows = []
+    rows: list[tuple[str, str]] = []
     for key, value in plain.items():
         if key == "on this machine" and isinstance(value, list):
             rows += zip(chain([key], repeat("")), value, strict=False)

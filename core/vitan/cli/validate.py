@@ -59,7 +59,11 @@ def problems(plan: Plan, plugins: Plugins) -> list[str]:
             plugins.model(model.name)
     with _noting(found):
         open_dataset(plugins.datasets.get(plan.dataset.name), plan.dataset)
-    for analysis, model in () if found else product(plan.analyses, plan.models):
+    if found:
+        return list(found)
+    with _noting(found):
+        prepare(plan, plugins)
+    for analysis, model in product(plan.analyses, plan.models) if found else ():
         with _noting(found):
             prepare(plan.model_copy(update={"analyses": (analysis,), "models": (model,)}), plugins)
     return list(found)
