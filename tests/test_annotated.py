@@ -159,6 +159,13 @@ def test_pictures_may_lie_right_in_the_folder(tree: Tree) -> None:
     assert len(coco(tree.write())) == 2
 
 
+def test_another_part_has_a_name_of_its_own(tree: Tree) -> None:
+    assert coco(tree.write()).which() == ""
+    tree.file.rename(tree.file.with_name("instances_train2017.json"))
+    tree.pictures.rename(tree.pictures.with_name("train2017"))
+    assert Coco(CocoOptions(root=tree.root, part="train2017")).which() == "train2017"
+
+
 def test_a_crowd_and_run_lengths_of_either_kind(tree: Tree) -> None:
     """Columns first: two pixels outside, three inside, the rest outside; "237" is the same compressed."""
     plain = {"size": [4, 6], "counts": [2, 3, 19]}

@@ -46,6 +46,11 @@ class Coco(Annotated):
         ]
         super().__init__(options, root, entries, [instances])
 
+    def which(self) -> str:
+        """The part, unless it is the usual one."""
+        part: str = self.options.part
+        return "" if part == CocoOptions.model_fields["part"].default else part
+
 
 def _annotations(root: Path, part: str) -> Path:
     file = root / "annotations" / f"instances_{part}.json"
