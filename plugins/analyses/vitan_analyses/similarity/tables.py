@@ -56,10 +56,13 @@ def table(
 def _tiles(
     measure: Measure, first: Sequence[Load], second: Sequence[Load] | None, k: int
 ) -> Iterator[tuple[list[_Ready], list[_Ready]]]:
+    others = first if second is None else second
     for i in range(0, len(first), _HELD):
         ours = _ready(measure, first, i, k)
-        for j in range(i if second is None else 0, len(first if second is None else second), _HELD):
-            yield ours, ours if second is None and i == j else _ready(measure, first if second is None else second, j, k)
+        if second is None:
+            yield ours, ours
+        for j in range(0 if second is not None else i + _HELD, len(others), _HELD):
+            yield ours, _ready(measure, others, j, k)
 
 
 def _ready(measure: Measure, loads: Sequence[Load], start: int, k: int) -> list[_Ready]:
