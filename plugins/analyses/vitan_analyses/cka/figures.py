@@ -33,8 +33,8 @@ def draw(drawables: Sequence[Drawable]) -> Iterable[Drawing]:
     plots.head(figure, f"Which blocks of {plots.model_label(drawable.model)} are alike", _note(drawable))
     panels = figure.subplots(1, len(maps), squeeze=False).ravel()
     for axes, (kind, values) in zip(panels, maps, strict=True):
-        _map(axes, values, drawable.model.blocks, drawable.model.blocks, title=KINDS[kind], x="block", y="block")
-    _bar(figure, panels)
+        block_map(axes, values, drawable.model.blocks, drawable.model.blocks, title=KINDS[kind], x="block", y="block")
+    similarity_bar(figure, panels)
     yield Plot(name="cka", figure=figure)
 
 
@@ -60,17 +60,8 @@ def _last(drawables: Sequence[Drawable], result: Result, kinds: Sequence[str]) -
     panels = figure.subplots(1, len(kinds), squeeze=False).ravel()
     for axes, kind in zip(panels, kinds, strict=True):
         values = result.arrays[f"last-{kind}"]
-        axes.imshow(values, cmap=_MAP, vmin=0, vmax=1, interpolation="none")
-        axes.set_title(KINDS[kind], fontsize=plots.TITLE, loc="left")
-        axes.set_xticks(range(len(names)), names, rotation=45, ha="right")
-        axes.set_yticks(range(len(names)), names)
-        axes.tick_params(labelsize=plots.TICK, length=0)
-        axes.spines[:].set_visible(False)
-        for (row, column), value in np.ndenumerate(values):
-            if np.isfinite(value) and len(names) <= 12:
-                ink = "white" if value < 0.6 else "black"
-                axes.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=plots.TICK, color=ink)
-    _bar(figure, panels)
+        model_map(axes, values, names, title=KINDS[kind], written=len(names) <= 12)
+    similarity_bar(figure, panels)
     return figure
 
 
@@ -82,14 +73,33 @@ def _pairs(kind: str, pairs: Sequence[tuple[Drawable, Drawable, Array]]) -> Figu
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes, (first, second, values) in zip(panels, pairs, strict=False):
         a, b = first.model, second.model
-        _map(axes, values, a.blocks, b.blocks, title="", x=plots.model_label(b), y=plots.model_label(a))
+        block_map(axes, values, a.blocks, b.blocks, title="", x=plots.model_label(b), y=plots.model_label(a))
     for axes in panels[len(pairs) :]:
         axes.set_visible(False)
-    _bar(figure, panels[: len(pairs)])
+    similarity_bar(figure, panels[: len(pairs)])
     return figure
 
 
-def _map(axes: Axes, values: Array, rows: Sequence[int], columns: Sequence[int], *, title: str, x: str, y: str) -> None:
+def model_map(axes: Axes, values: Array, names: Sequence[str], *, title: str, written: bool) -> None:
+    """Similarities (model, model) from 0 to 1, first model at the top left; what is not known is blank.
+
+    ``written`` puts the numbers into the cells.
+    """
+    axes.imshow(values, cmap=_MAP, vmin=0, vmax=1, interpolation="none")
+    axes.set_title(title, fontsize=plots.TITLE, loc="left")
+    axes.set_xticks(range(len(names)), names, rotation=45, ha="right")
+    axes.set_yticks(range(len(names)), names)
+    axes.tick_params(labelsize=plots.TICK, length=0)
+    axes.spines[:].set_visible(False)
+    for (row, column), value in np.ndenumerate(values):
+        if np.isfinite(value) and written:
+            ink = "white" if value < 0.6 else "black"
+            axes.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=plots.TICK, color=ink)
+
+
+def block_map(
+    axes: Axes, values: Array, rows: Sequence[int], columns: Sequence[int], *, title: str, x: str, y: str
+) -> None:
     """Similarities (row, column) from 0 to 1, first block at the bottom left; what is not known is blank."""
     axes.imshow(values, cmap=_MAP, vmin=0, vmax=1, origin="lower", interpolation="none")
     axes.set_title(title, fontsize=plots.TITLE, loc="left")
@@ -102,9 +112,10 @@ def _map(axes: Axes, values: Array, rows: Sequence[int], columns: Sequence[int],
     axes.spines[:].set_visible(False)
 
 
-def _bar(figure: Figure, panels: Array) -> None:
+def similarity_bar(figure: Figure, panels: Array, label: str = "CKA") -> None:
+    """A colour bar from 0 to 1 beside ``panels``."""
     bar = figure.colorbar(ScalarMappable(Normalize(0, 1), _MAP), ax=list(panels), fraction=0.04, pad=0.02, aspect=30)
-    bar.set_label("CKA", fontsize=plots.LABEL)
+    bar.set_label(label, fontsize=plots.LABEL)
     bar.ax.tick_params(labelsize=plots.TICK, length=2, width=0.5)
     bar.outline.set_visible(False)
 

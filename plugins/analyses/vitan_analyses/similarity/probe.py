@@ -1,0 +1,161 @@
+"""The ``similarity`` analysis: its options, and what it computes within and between models."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import field_validator
+from typing_extensions import Self
+
+from vitan.accumulators import PerImage
+from vitan.errors import MismatchError, OptionError
+from vitan.options import Options, summary
+from vitan.probe import Probe, Recording
+from vitan.results import Record, Result
+
+from ..pooled import Pooled
+from .between import Between
+from .layers import FEWEST, Floats
+from .measures import MEASURES, Measure
+from .null import FEWEST_PERMUTATIONS, LEVEL
+from .tables import Load, Table, table
+
+_K = 10  # neighbours, unless there are few images; that of Huh et al. 2024
+
+Name = Literal["cka", "mutual-knn", "cknna", "procrustes", "rsa", "svcca", "pwcca"]
+
+
+class SimilarityOptions(Options):
+    """Options of the ``similarity`` analysis; none changes what is kept of a pass."""
+
+    measures: tuple[Name, ...] = summary(tuple(MEASURES), min_length=1, description="which measures to take")
+    k: int | None = summary(
+        None,
+        ge=1,
+        description=f"neighbours of mutual-knn and cknna; none means {_K}, or a quarter of fewer than 40 images",
+    )
+    permutations: int = summary(
+        0,
+        ge=0,
+        description="shuffle the images so often for p-values and calibrated scores of the last blocks of two models; "
+        "0 leaves them out, 200 is usual",
+    )
+    seed: int = summary(0, ge=0, description="of the permutations")
+    block_maps: int = summary(
+        6, ge=0, description="compare all blocks of two models, where there are at most so many models"
+    )
+
+    @field_validator("permutations")
+    @classmethod
+    def _enough(cls, value: int) -> int:
+        if 0 < value < FEWEST_PERMUTATIONS:
+            raise ValueError(f"{value} permutations are too few for p-values of {LEVEL}; take 0, or at least 19")
+        return value
+
+
+class SimilarityProbe(Probe):
+    """Seven measures of similarity over the whole set, for CLS and for the mean over the patches of each block.
+
+    Each sees something else: ``measures.MEASURES`` says what leaves it unchanged, its range, and what it says of
+    features that have nothing to do with one another. Those of two models can be held against a permutation null.
+    """
+
+    Options: ClassVar[type[Options]] = SimilarityOptions
+    uses: ClassVar[Mapping[str, type[Recording]]] = {"pooled": Pooled}
+    pooled: Pooled
+
+    def compute(self, n_batches: int) -> Result:  # noqa: ARG002  # batches do not matter here
+        """Every block against every block of the same model, by every measure.
+
+        Arrays ``MEASURE-KIND`` are (block, block). Raises ``MismatchError`` for fewer than four images, and
+        ``OptionError`` for a k that would make all images neighbours.
+        """
+        k = self.k()
+        tables = {
+            (measure.name, kind): table(measure, loads, None, k)
+            for measure in self.measures()
+            for kind, loads in self.layers().items()
+        }
+        arrays: dict[str, Any] = {f"{name}-{kind}": found.values for (name, kind), found in tables.items()}
+        first = next(iter(self.layers()))
+        return Result(
+            records=tuple(self._records(tables, k)),
+            arrays={**arrays, "image": np.array(self.pooled.images())},
+            axes=dict.fromkeys(arrays, ("block", "block")) | {"image": ("image",)},
+            headline=tuple(f"{measure.name}-with-last-{first}" for measure in self.measures()),
+        )
+
+    def _records(self, tables: Mapping[tuple[str, str], Table], k: int) -> Iterator[Record]:
+        last = len(self.model.blocks) - 1
+        for (name, kind), found in tables.items():
+            for row, block in enumerate(self.model.blocks):
+                yield Record(
+                    metric=f"{name}-with-last-{kind}",
+                    value=float(found.values[row, last]),
+                    higher_is_better=MEASURES[name].higher_is_better,
+                    block=block,
+                    k=k if MEASURES[name].uses_k else None,
+                    group=found.gaps.get((row, last), ""),
+                )
+
+    @classmethod
+    def compare(cls, probes: Sequence[Self]) -> Result:
+        """The last blocks of all models, and blocks against blocks for every two of few models; see ``Between``.
+
+        Raises ``MismatchError`` for models that have seen other images, and else as ``compute`` does.
+        """
+        _check_same_images(probes)
+        first = probes[0]
+        return Between(
+            names=[probe.model.name for probe in probes],
+            layers=[probe.layers() for probe in probes],
+            measures=first.measures(),
+            k=first.k(),
+            samples=len(first.pooled.images()),
+            permutations=first.options.permutations,
+            seed=first.options.seed,
+            block_maps=len(probes) <= first.options.block_maps,
+        ).result()
+
+    def measures(self) -> list[Measure]:
+        """Those that were asked for, each once."""
+        return [MEASURES[name] for name in dict.fromkeys(self.options.measures)]
+
+    def layers(self) -> dict[str, list[Load]]:
+        """By kind, how to read each block; a block is in memory only while it is used."""
+        return {
+            kind: [partial(_read, rows, block) for block in self.model.blocks]
+            for kind, rows in self.pooled.kept().items()
+        }
+
+    def k(self) -> int:
+        """How many nearest neighbours to look at."""
+        count, asked = len(self.pooled.images()), self.options.k
+        if count < FEWEST:
+            raise MismatchError(f"similarity needs at least {FEWEST} images, and there are {count}; raise --limit")
+        if asked is None:
+            return min(_K, count // 4)
+        if asked >= count - 1 and any(measure.uses_k for measure in self.measures()):
+            raise OptionError(
+                f"--k is {asked}, and with {count} images every image would be a neighbour of every other; "
+                f"choose at most {count - 2}"
+            )
+        return int(asked)
+
+
+def _read(rows: PerImage, block: int) -> Floats:
+    layer: Floats = rows.rows(block).numpy()  # (image, channel)
+    return layer
+
+
+def _check_same_images(probes: Sequence[SimilarityProbe]) -> None:
+    seen = [probe.pooled.images() for probe in probes]
+    for probe, images in zip(probes, seen, strict=True):
+        if images != seen[0]:
+            raise MismatchError(
+                f"{probe.model.name} has not seen the same images as {probes[0].model.name} "
+                f"({len(images)} and {len(seen[0])}); similarity compares features of the same images"
+            )
