@@ -59,6 +59,8 @@ class Between:
         if self.permutations:
             columns[f"{name}-p"] = null.p_values(found.values, found.null)
             columns[f"{name}-calibrated"] = null.calibrated(found.values, found.null, measure.highest)
+            equal = np.diag(np.isfinite(np.diag(found.values)))  # a model with itself, which is not tested
+            columns[f"{name}-calibrated"][equal] = 1.0
         self.arrays |= columns
         for metric, values in columns.items():
             self.records += self._records(measure, metric, values, found.gaps)

@@ -15,7 +15,7 @@ from .. import plots
 from ..cka.figures import block_map, model_map, similarity_bar
 from ..drawing import Array
 from ..pooled import KINDS
-from .figures import gap, note, say, title
+from .figures import note, title, with_values
 from .measures import MEASURES, Measure
 from .null import LEVEL
 
@@ -24,18 +24,24 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _ACROSS = 4  # panels in a row
+_MANY = 12  # models, beyond which only half as many are,
+_FEW = 3  # and only so many measures on a page
 _CELL = 0.21  # inches that a number in a cell needs
 _PAIRS = 3  # pairs of models on a page
 
 
 def draw_comparison(drawables: Sequence[Drawable], result: Result) -> Iterator[Drawing]:
-    """For CLS and the mean patch: the last blocks of all models, and blocks against blocks where these were compared."""
-    measures = [m for m in MEASURES.values() if any(name.startswith(f"{m.name}-last") for name in result.arrays)]
+    """For CLS and the mean patch: the last blocks of all models, and all blocks of two where these were compared."""
+    asked = [m for m in MEASURES.values() if f"{m.name}-last-patches" in result.arrays]
     for kind in KINDS:
-        known = [np.isfinite(result.arrays[f"{m.name}-last-{kind}"]).any() for m in measures]
-        if not any(known):
+        measures, missing = with_values(result, asked, [f"last-{kind}"])
+        if not any(np.isfinite(result.arrays[f"{m.name}-last-{kind}"]).any() for m in measures):
             continue
-        yield Plot(name=f"compare-similarity-last-{kind}", figure=_last(drawables, result, measures, kind))
+        size = _FEW if len(drawables) > _MANY else len(measures)
+        for start in range(0, len(measures), size):
+            number = f"-{start // size + 1}" if len(measures) > size else ""
+            figure = _last(drawables, result, measures[start : start + size], kind, missing)
+            yield Plot(name=f"compare-similarity-last-{kind}{number}", figure=figure)
         pairs = [
             (a, b)
             for a, b in combinations(drawables, 2)
@@ -47,35 +53,39 @@ def draw_comparison(drawables: Sequence[Drawable], result: Result) -> Iterator[D
             yield Plot(name=f"compare-similarity-{kind}{number}", figure=figure)
 
 
-def _last(drawables: Sequence[Drawable], result: Result, measures: Sequence[Measure], kind: str) -> Figure:
+def _last(
+    drawables: Sequence[Drawable], result: Result, measures: Sequence[Measure], kind: str, missing: Sequence[str]
+) -> Figure:
     """Model by model; where there is a null, beside each map the calibrated one."""
     names = [plots.model_label(drawable.model) for drawable in drawables]
     tested = f"{measures[0].name}-last-{kind}-p" in result.arrays
-    wide = len(names) > 12
-    across = min(_ACROSS // 2 if wide else _ACROSS, len(measures) * (2 if tested else 1))
-    count = len(measures) * (2 if tested else 1)
-    rows = -(-count // across)
-    longest = 0.045 * max(map(len, names))  # inches, as names are slanted
-    side = (plots.PAGE - 0.9 - 1.4 * longest) / _ACROSS * (2 if wide else 1)
-    figure = plots.page(rows * (side + 0.25) + longest + 0.9, 0.9 + 1.4 * longest + across * side)
-    plots.head(figure, f"How alike are the last blocks? {KINDS[kind]}", _last_note(drawables[0], tested))
+    maps = [shown for measure in measures for shown in _maps(result, measure, kind, tested=tested)]
+    most = _ACROSS // 2 if len(names) > _MANY else _ACROSS
+    across, longest = min(most, len(maps)), 0.045 * max(map(len, names))  # inches, as names are slanted
+    rows, side = -(-len(maps) // across), (plots.PAGE - 0.9 - 1.4 * longest) / most
+    lines = [*missing, *([_tested(drawables[0])] if tested else [])]
+    height = rows * (side + 0.25) + longest + 0.9 + 0.13 * len(lines)
+    figure = plots.page(height, max(0.9 + 1.4 * longest + across * side, 5.6 if tested else 4.2))
+    small_print = note(drawables[0], lines, [result.arrays[f"{m.name}-last-{kind}"] for m in measures])
+    plots.head(figure, f"How alike are the last blocks? {KINDS[kind]}", small_print)
     panels = figure.subplots(rows, across, squeeze=False)
-    for axes in panels.ravel()[count:]:
+    for axes in panels.ravel()[len(maps) :]:
         axes.set_visible(False)
-    for place, measure in enumerate(measures):
-        metric, step = f"{measure.name}-last-{kind}", 2 if tested else 1
-        written = side / len(names) >= _CELL
-        axes = panels.ravel()[place * step]
-        model_map(axes, result.arrays[metric], names, title=title(measure, result), written=written)
-        if tested:
-            _mark(axes, result.arrays[f"{metric}-p"])
-            twin = panels.ravel()[place * step + 1]
-            model_map(twin, result.arrays[f"{metric}-calibrated"], names, title="calibrated", written=written)
-        if reason := gap(result, metric):
-            say(axes, reason)
-    _outer_labels(panels, count)
-    similarity_bar(figure, panels.ravel()[:count], "similarity")
+    for axes, (above, values, p) in zip(panels.ravel(), maps, strict=False):
+        model_map(axes, values, names, title=above, written=side / len(names) >= _CELL)
+        if p is not None:
+            _mark(axes, p)
+    _outer_labels(panels, len(maps))
+    similarity_bar(figure, panels.ravel()[: len(maps)], "similarity")
     return figure
+
+
+def _maps(result: Result, measure: Measure, kind: str, *, tested: bool) -> Iterator[tuple[str, Array, Array | None]]:
+    """Title, values and p-values of each map of a measure."""
+    metric = f"{measure.name}-last-{kind}"
+    yield title(measure, result), result.arrays[metric], result.arrays.get(f"{metric}-p")
+    if tested:
+        yield "calibrated", result.arrays[f"{metric}-calibrated"], None
 
 
 def _mark(axes: Axes, p: Array) -> None:
@@ -94,15 +104,9 @@ def _outer_labels(panels: Array, count: int) -> None:
             axes.set_xticklabels([])
 
 
-def _last_note(drawable: Drawable, tested: bool) -> str:
-    if not tested:
-        return note(drawable)
-    options = drawable.options
-    permutations = getattr(options, "permutations", 0)
-    return (
-        f"{note(drawable)}; {permutations} permutations\n"
-        f"dot: p at most {LEVEL:g}; calibrated: 0 for what chance explains, 1 for equal features"
-    )
+def _tested(drawable: Drawable) -> str:
+    count = getattr(drawable.options, "permutations", 0)
+    return f"dot: p at most {LEVEL:g} in {count} permutations; calibrated: 0 for what chance explains, 1 for equal features"
 
 
 def _blocks(
@@ -115,16 +119,14 @@ def _blocks(
     rows = -(-len(cells) // across)
     side = 1.75 if single else 1.5
     figure = plots.page(rows * side + 0.7, max(across * side + 0.9, 4.2))
-    plots.head(figure, f"Blocks against blocks, {KINDS[kind]}", note(pairs[0][0]))
+    maps = [result.arrays[f"{m.name}-{kind} {a.model.name} {b.model.name}"] for m, (a, b) in cells]
+    plots.head(figure, f"Blocks against blocks, {KINDS[kind]}", note(pairs[0][0], maps=maps))
     panels = figure.subplots(rows, across, squeeze=False)
     for axes in panels.ravel()[len(cells) :]:
         axes.set_visible(False)
-    for place, (measure, (a, b)) in enumerate(cells):
-        axes, values = panels.ravel()[place], result.arrays[f"{measure.name}-{kind} {a.model.name} {b.model.name}"]
+    for place, ((measure, (a, b)), values) in enumerate(zip(cells, maps, strict=True)):
         above = title(measure, result) if place % across == 0 or single else ""
         x, y = plots.model_label(b.model), plots.model_label(a.model)
-        block_map(axes, values, a.model.blocks, b.model.blocks, title=above, x=x, y=y)
-        if not np.isfinite(values).any():
-            say(axes, gap(result, f"{measure.name}-last-{kind}") or "not defined")
+        block_map(panels.ravel()[place], values, a.model.blocks, b.model.blocks, title=above, x=x, y=y)
     similarity_bar(figure, panels.ravel()[: len(cells)], "similarity")
     return figure
