@@ -106,7 +106,8 @@ def _outer_labels(panels: Array, count: int) -> None:
 
 def _tested(drawable: Drawable) -> str:
     count = getattr(drawable.options, "permutations", 0)
-    return f"dot: p at most {LEVEL:g} in {count} permutations; calibrated: 0 for what chance explains, 1 for equal features"
+    said = f"dot: p at most {LEVEL:g} in {count} permutations"
+    return f"{said}; calibrated: 0 for what chance explains, 1 for equal features"
 
 
 def _blocks(
