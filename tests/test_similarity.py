@@ -25,13 +25,13 @@ LAYOUT = TokenLayout(("cls", "register"), (1, 2))
 N = 24
 
 
-def _watched(name, features, index=range(N), layout=LAYOUT, **options):
+def _watched(name, features, index=range(N), layout=LAYOUT, **given):
     """A probe that has seen these features (block, image, token, channel)."""
     info = ModelInfo(
         name=name, family="toy", arch="T", patch=8, image_size=16, depth=len(features), heads=1,
         dim=features.shape[3], layout=layout, blocks=tuple(range(len(features))),
     )  # fmt: skip
-    probe = SimilarityProbe(SimilarityOptions(**options), info)
+    probe = SimilarityProbe(SimilarityOptions(**{"measures": tuple(MEASURES), **given}), info)
     samples = [Sample(id=str(i), image=None) for i in index]
     for block, seen in enumerate(features):
         watch(probe, block, {"block": seen}, Batch(tuple(index), samples, (), torch.empty(1)))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from scipy.linalg import eigh
@@ -304,3 +306,13 @@ def test_a_table_is_its_pairs_however_it_is_tiled(monkeypatch):
         assert whole.gaps[0, 2] == whole.gaps[2, 0] == "a block is not finite"
         assert between.values[0, 2] == whole.values[0, 3]
         monkeypatch.undo()
+
+
+def test_the_page_says_what_is_declared():
+    page = (Path(__file__).parents[1] / "docs" / "similarity.md").read_text(encoding="utf-8")
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in page.splitlines() if line.startswith("| `")]
+    declared = [
+        [f"`{m.name}`", f"{m.lowest:g}", ", ".join(w for w in INVARIANCES if w in m.invariances), m.unrelated]
+        for m in MEASURES.values()
+    ]
+    assert rows == declared

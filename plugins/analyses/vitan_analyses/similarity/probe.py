@@ -31,7 +31,11 @@ Name = Literal["cka", "mutual-knn", "cknna", "procrustes", "rsa", "svcca", "pwcc
 class SimilarityOptions(Options):
     """Options of the ``similarity`` analysis; none changes what is kept of a pass."""
 
-    measures: tuple[Name, ...] = summary(tuple(MEASURES), min_length=1, description="which measures to take")
+    measures: tuple[Name, ...] = summary(
+        tuple(name for name in MEASURES if name != "pwcca"),
+        min_length=1,
+        description="which measures to take; pwcca is slow, and needs more images than two models have channels",
+    )
     k: int | None = summary(
         None,
         ge=1,
@@ -45,7 +49,10 @@ class SimilarityOptions(Options):
     )
     seed: int = summary(0, ge=0, description="of the permutations")
     block_maps: int = summary(
-        6, ge=0, description="compare all blocks of two models, where there are at most so many models"
+        6,
+        ge=0,
+        description="compare all blocks of two models, where there are at most so many models; "
+        "takes minutes a pair with thousands of images",
     )
 
     @field_validator("permutations")
