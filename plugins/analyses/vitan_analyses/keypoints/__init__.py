@@ -1,0 +1,36 @@
+"""The ``keypoints`` analysis: does a point of one picture find the same point of the object in another?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from vitan import ProbeSpec, hookimpl
+
+if TYPE_CHECKING:
+    from vitan.figures import Draw
+    from vitan.probe import Probe
+
+
+@hookimpl
+def vitan_probes() -> Iterator[ProbeSpec]:
+    """One analysis."""
+    yield ProbeSpec(
+        name="keypoints",
+        summary="Whether patch features find the same point of an object in another picture (PCK), block by block.",
+        load=_load,
+        figures=_figures,
+        paper="Teaching Matters: Investigating the Role of Supervision in Vision Transformers (CVPR 2023)",
+    )
+
+
+def _load() -> type[Probe]:
+    from .probe import KeypointsProbe
+
+    return KeypointsProbe
+
+
+def _figures() -> Draw:
+    from .figures import draw
+
+    return draw
