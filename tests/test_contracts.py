@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 import golden
+import spair
 from vitan.plugins import installed
 from vitan.testing import check_dataset, check_model, check_probe
 from vitan_datasets._imagenet50 import class_names
@@ -52,7 +53,8 @@ def test_probes(name):
 
 @pytest.mark.parametrize("name", DATASETS)
 def test_datasets(name, tmp_path):
-    make = {"folder": _folder, "imagenet50": _imagenet50, **TREES}.get(name, lambda _: {})
+    own = {"folder": _folder, "imagenet50": _imagenet50, "spair71k": _spair71k}
+    make = {**own, **TREES}.get(name, lambda _: {})
     check_dataset(DATASETS[name], **make(tmp_path))
 
 
@@ -73,3 +75,7 @@ def _imagenet50(root: Path) -> dict[str, object]:
         for n in range(2):
             _picture(root / wnid / f"{wnid}_{n}.JPEG", 2 * i + n)
     return {"root": root, "per_class": 2}
+
+
+def _spair71k(root: Path) -> dict[str, object]:
+    return {"root": spair.write_tree(root)}

@@ -27,7 +27,7 @@ def to_square(points: Sequence[Point], picture: tuple[int, int], side: int) -> T
 def shown_size(picture: tuple[int, int], side: int) -> tuple[int, int]:
     """The picture's (width, height) in the square: the longer side is ``side``, halves are rounded to even."""
     longer = max(picture)
-    width, height = (side if length == longer else round(side * length / longer) for length in picture)
+    width, height = (max(1, round(side * length / longer)) for length in picture)
     return width, height
 
 

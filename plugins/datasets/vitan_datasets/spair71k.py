@@ -1,0 +1,35 @@
+"""The dataset ``spair71k``: pairs of pictures of one kind of object, with points that correspond."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from vitan.hookspecs import hookimpl
+from vitan.specs import DatasetSpec
+
+if TYPE_CHECKING:
+    from vitan.data import Dataset
+
+
+def _load() -> type[Dataset]:
+    from ._spair71k import Spair71k
+
+    return Spair71k
+
+
+@hookimpl
+def vitan_datasets() -> Iterator[DatasetSpec]:
+    """One dataset."""
+    yield DatasetSpec(
+        name="spair71k",
+        summary="SPair-71k: pairs of pictures of one kind of object, with corresponding key points",
+        load=_load,
+        offers=frozenset({"keypoints", "pairs"}),
+        files=(
+            "ROOT/JPEGImages/CATEGORY/NAME.jpg, ROOT/ImageAnnotation/CATEGORY/NAME.json and "
+            "ROOT/PairAnnotation/SPLIT/ID-SOURCE-TARGET:CATEGORY.json, as in the archive (an underscore for the colon "
+            "is taken too)"
+        ),
+        licence="research only; photographs of PASCAL VOC 2012 and PASCAL 3D+, under their terms",
+    )
