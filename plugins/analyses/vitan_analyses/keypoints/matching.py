@@ -54,7 +54,7 @@ def best_pixels(similarities: Tensor, side: int) -> Tensor:
 
     Of the pixels within ``TIE`` of the largest value the lowest row counts, and in it the lowest column.
     """
-    found = [_best_pixels(part, side) for part in similarities.split(_POINTS)]
+    found = [_best_pixels(part, side) for part in torch.split(similarities, _POINTS)]
     return torch.cat(found) if found else torch.zeros(0, 2, dtype=torch.long, device=similarities.device)
 
 
@@ -66,11 +66,11 @@ def match(tokens: Tensor, source: Tensor, pixel: Tensor, target: Tensor, side: i
     """
     vectors = source_vectors(tokens, source, pixel, side)
     found = torch.full((len(source), 2), float("nan"), device=tokens.device)
-    for image in target.unique().tolist():
+    for image in torch.unique(target).tolist():
         points = (target == image).nonzero()[:, 0]
         similarities = vectors[points] @ tokens[image].flatten(0, 1).T  # (point, token)
         sound = similarities.isfinite().all(1)
-        maps = similarities[sound].unflatten(1, tokens.shape[1:3])
+        maps = similarities[sound].reshape(-1, *tokens.shape[1:3])
         found[points[sound]] = best_pixels(maps, side).float()
     return found
 
