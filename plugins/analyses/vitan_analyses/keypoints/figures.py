@@ -30,7 +30,7 @@ def draw(drawables: Sequence[Drawable]) -> Iterable[Drawing]:
             Panel(f"PCK at {alphas[0]:g} {word}", "%", [curve(d, metric, alphas[0]) for d in drawables])
             for metric, word in ((PER_IMAGE, "per pair"), (PER_POINT, "over all points"))
         ),
-        Panel("left taken for right", "% of points", [curve(d, SWAPPED) for d in drawables]),
+        Panel("left taken for right (chance: 50)", "% of points", [curve(d, SWAPPED) for d in drawables], across=50.0),
     ]
     several = len(drawables) > 1
     name = "compare-keypoints" if several else "keypoints"
