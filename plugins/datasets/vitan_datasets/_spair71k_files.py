@@ -109,7 +109,7 @@ def point_name(category: str, number: str) -> str:
 
 @cache
 def _names(category: str) -> dict[str, str]:
-    named = {}
+    named: dict[str, str] = {}
     for both in _MIRRORED.get(category, "").split():
         right, left = both.split("-")
         named |= {right: f"{both} right", left: f"{both} left"}

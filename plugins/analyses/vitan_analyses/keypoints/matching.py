@@ -43,11 +43,11 @@ def source_vectors(tokens: Tensor, image: Tensor, pixel: Tensor, side: int) -> T
     """
     rows, columns = tokens.shape[1:3]
     found = torch.zeros(len(image), tokens.shape[-1], dtype=tokens.dtype, device=tokens.device)
-    across, down = pixel.cpu().T  # in float64, which not every device has
-    for row, high in _corners(down, rows, side):
-        for column, wide in _corners(across, columns, side):
-            weights = (high * wide).to(tokens)
-            found += weights[:, None] * tokens[image, row.to(image.device), column.to(image.device)]
+    x, y = pixel.cpu().T  # shares are float64, which not every device has
+    for row, down in _corners(y, rows, side):
+        for column, across in _corners(x, columns, side):
+            share = (down * across).to(tokens)[:, None]
+            found += share * tokens[image, row.to(image.device), column.to(image.device)]
     return found
 
 
