@@ -38,12 +38,10 @@ _SWAPPED = _Kind("missed: nearer to the point on the other side", plots.CATEGORI
 _WRONG = _Kind("missed", plots.CATEGORIES[3], "X", "--")
 
 
-def correspondences(drawable: Drawable, row: int, alpha: float) -> Figure | None:
-    """One pair of each category, at most eight, with what the block at position ``row`` found; None without points."""
+def correspondences(drawable: Drawable, row: int, alpha: float) -> Figure:
+    """One pair of each category, at most eight, with what the block at position ``row`` found."""
     arrays = drawable.result.arrays
     chosen = [_first_pair(arrays["category"] == i, arrays) for i in _spread(len(arrays["categories"]))]
-    if not chosen:
-        return None
     columns = min(_COLUMNS, len(chosen))
     rows = -(-len(chosen) // columns)
     figure = plots.page(0.75 + rows * 1.75, plots.PAGE * columns / _COLUMNS)
@@ -65,7 +63,7 @@ def correspondences(drawable: Drawable, row: int, alpha: float) -> Figure | None
 
 def _spread(count: int) -> list[int]:
     """At most eight of so many categories, evenly spread."""
-    return sorted({round(i) for i in np.linspace(0, count - 1, min(_PAIRS, count))}) if count else []
+    return sorted({round(i) for i in np.linspace(0, count - 1, min(_PAIRS, count))})
 
 
 def _first_pair(of_category: Array, arrays: Mapping[str, Array]) -> Array:

@@ -12,6 +12,7 @@ from vitan.figures import Drawable, Drawing, Plot
 from .. import plots
 from ..curves import Panel, line_page
 from ..drawing import NUMBERS, Array, own_scale
+from .conditions import conditions
 from .correspondences import correspondences
 from .summary import PCK, PER_IMAGE, PER_POINT, SWAPPED
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def draw(drawables: Sequence[Drawable]) -> Iterable[Drawing]:
-    """Curves over depth; for one model also PCK of every category, and pairs with what the best block found in them."""
+    """Curves over depth; for one model also PCK by category and condition, and pairs with what was found."""
     first = drawables[0]
     alphas = _options(first).alpha
     panels = [
@@ -37,9 +38,7 @@ def draw(drawables: Sequence[Drawable]) -> Iterable[Drawing]:
     title = "Do features find the same point in another picture?"
     yield Plot(name=name, figure=line_page(drawables, panels, title=title, subtitle=_note(first)))
     if not several:
-        yield Plot(name="categories", figure=_categories(first))
-        best = int(np.nanargmax(np.nan_to_num(first.result.arrays["pck"][:, 0].mean(-1), nan=-1.0)))
-        yield from _pairs(first, best)
+        yield from _one_model(first)
 
 
 def curve(drawable: Drawable, metric: str, k: float | None = None) -> Array | None:
@@ -52,10 +51,14 @@ def curve(drawable: Drawable, metric: str, k: float | None = None) -> Array | No
     return np.array([chosen[block] for block in drawable.model.blocks]) if chosen else None
 
 
-def _pairs(drawable: Drawable, best: int) -> Iterator[Plot]:
-    figure = correspondences(drawable, best, _options(drawable).alpha[0])
-    if figure is not None:
-        yield Plot(name="correspondences", figure=figure)
+def _one_model(drawable: Drawable) -> Iterator[Plot]:
+    """What is only drawn of a single model; its pairs with what the best block found."""
+    alpha = _options(drawable).alpha[0]
+    yield Plot(name="categories", figure=_categories(drawable))
+    if (by_fact := conditions(drawable, alpha, _note(drawable))) is not None:
+        yield Plot(name="conditions", figure=by_fact)
+    means = drawable.result.arrays["pck"][:, 0].mean(-1)  # (block,)
+    yield Plot(name="correspondences", figure=correspondences(drawable, int(np.nan_to_num(means).argmax()), alpha))
 
 
 def _categories(drawable: Drawable) -> Figure:
