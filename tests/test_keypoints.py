@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -299,6 +300,43 @@ def test_features_that_are_not_finite_give_no_number():
     result = probe.compute(1)
     assert 0 <= value(result, "pck", k=0.1) <= 100
     assert np.isnan(value(result, "pck", k=0.1, block=1))
+
+
+@pytest.mark.golden
+@pytest.mark.parametrize("name", SETS)
+def test_from_files_to_scores_as_published(name):
+    """The golden tree read by the dataset, the golden features seen by the probe, pair by pair."""
+    data = golden.arrays(name)
+    side, patch = int(data["imsize"]), int(data["patch"])
+    kind = vitan_datasets.spair71k._load()
+    dataset = kind(kind.Options(root=golden.FOLDER / "downstream/spair"))
+    samples = {sample.id: sample for sample in (dataset[i] for i in range(len(dataset)))}
+    layout, options = TokenLayout(("cls",), (side // patch, side // patch)), KeypointsOptions(protocol="paper")
+    whole: KeypointsProbe | None = None
+    for number, category in enumerate(map(str, data["categories"])):
+        shown = torch.from_numpy(data[f"{category}_features"])  # (pair and side, token, channel)
+        pairs = sorted((p.id, s.id, p) for s in samples.values() if s.group == category for p in s.pairs)
+        for i, (_, source, pair) in enumerate(pairs):
+            probe = KeypointsProbe(
+                options, info((0,), image_size=side, patch=patch, layout=layout, dim=shown.shape[-1])
+            )
+            two = [replace(samples[source], pairs=(pair,)), replace(samples[pair.target], pairs=())]
+            start = 1000 * number + 2 * i
+            batch = Batch((start, start + 1), two, (), torch.empty(2, 3, 0, 0), ())
+            probe.update_block(0, {"block": shown[2 * i : 2 * i + 2]}, batch)
+            probe.finish()
+            if whole is None:
+                whole = probe
+            else:
+                whole.merge(probe)
+    assert whole is not None
+    result = whole.compute(1)
+    for i, alpha in enumerate(data["alphas"].tolist()):
+        for category in map(str, data["categories"]):
+            expected = 100 * data[f"{category}_pck64"][i]
+            assert value(result, "pck", k=alpha, group=category, protocol="paper") == pytest.approx(expected, abs=1e-9)
+        assert value(result, "pck-image", k=alpha) == pytest.approx(100 * data["per_image_all"][i], abs=1e-9)
+        assert value(result, "pck-point", k=alpha) == pytest.approx(100 * data["per_point_all"][i], abs=1e-9)
 
 
 # A run
