@@ -1,0 +1,156 @@
+"""Which pixel shows what: figures drawn in order onto a grid four times as fine as the picture."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from .figure import RGB, Figure, Mark, Paint
+from .geometry import XY, Outline, Placing
+
+#: Fine pixels to the pixel, in both directions.
+FINE = 4
+_SHIFT = 4  # OpenCV takes outlines in sixteenths of a pixel
+_NEAR = 1.5  # pixels; a point may lie that far off the part that it belongs to
+
+
+@dataclass(frozen=True)
+class Ink:
+    """What one number in the fine grid stands for: a shape of a thing, or the line around it (no paint).
+
+    ``window`` is the rows and columns, in pixels of the picture, outside of which it cannot be.
+    """
+
+    thing: int
+    part: str
+    paint: Paint | None
+    line: RGB
+    window: tuple[slice, slice]
+
+    @property
+    def fine(self) -> tuple[slice, slice]:
+        """The window in the fine grid."""
+        rows, columns = self.window
+        return slice(rows.start * FINE, rows.stop * FINE), slice(columns.start * FINE, columns.stop * FINE)
+
+
+class Stencil:
+    """The fine grid, and what its numbers stand for; number 0 is the background.
+
+    Coverage, and with it every mask, comes from the same numbers that are painted, so the two agree by construction.
+    """
+
+    def __init__(self, width: int, height: int) -> None:
+        self.width, self.height = width, height
+        self.inks: list[Ink] = []
+        self._numbers = np.zeros((height * FINE, width * FINE), dtype=np.uint8)
+
+    def draw(self, thing: int, figure: Figure, placing: Placing, line: RGB) -> None:
+        """Put a figure in front of everything so far."""
+        scale = placing.scale
+        for shape in figure.shapes:
+            outline = placing.apply(shape.outline)
+            edge = shape.edge * scale
+            window = self._window(outline, edge)
+            if window is None:
+                continue
+            corners = np.rint((outline * FINE - 0.5) * (1 << _SHIFT)).astype(np.int32)[None]
+            self._add(Ink(thing, shape.part, shape.paint, line, window))
+            cv2.fillPoly(self._numbers, corners, len(self.inks), cv2.LINE_8, _SHIFT)
+            if shape.edge:
+                self._add(Ink(thing, shape.part, None, line, window))
+                thickness = max(1, round(edge * FINE))
+                cv2.polylines(self._numbers, corners, True, len(self.inks), thickness, cv2.LINE_8, _SHIFT)
+
+    def covers(self) -> Covers:
+        """How much of each pixel every ink covers."""
+        found = []
+        for number, ink in enumerate(self.inks, 1):
+            here = (self._numbers[ink.fine] == number).view(np.uint8)
+            if here.any():
+                fine = here.reshape(here.shape[0] // FINE, FINE, -1, FINE)
+                found.append((ink, fine.sum(axis=(1, 3), dtype=np.uint8)))
+        return Covers(self.width, self.height, found)
+
+    def box(self, thing: int) -> tuple[float, float, float, float] | None:
+        """What is visible of a thing lies in x1, y1, x2, y2; None if nothing is."""
+        rows, columns = np.nonzero(self._shows([i for i, ink in enumerate(self.inks, 1) if ink.thing == thing]))
+        if not len(rows):
+            return None
+        x1, x2 = int(columns.min()), int(columns.max()) + 1
+        y1, y2 = int(rows.min()), int(rows.max()) + 1
+        return x1 / FINE, y1 / FINE, x2 / FINE, y2 / FINE
+
+    def area(self, thing: int) -> float:
+        """How much of a thing is visible, in pixels."""
+        return float(self._shows([i for i, ink in enumerate(self.inks, 1) if ink.thing == thing]).sum()) / FINE**2
+
+    def shows(self, at: XY, thing: int, part: str) -> bool:
+        """Whether a point of the picture lies in it and shows that part, or at least the part is right beside it."""
+        x, y = at
+        if not (0 <= x < self.width and 0 <= y < self.height):
+            return False
+        reach = int(_NEAR * FINE)
+        row, column = int(y * FINE), int(x * FINE)
+        near = self._numbers[max(0, row - reach) : row + reach + 1, max(0, column - reach) : column + reach + 1]
+        return bool(np.isin(near, self._of(thing, part)).any())
+
+    def visible(self, marks: dict[str, Mark], placing: Placing, thing: int) -> dict[str, XY]:
+        """The points of a figure that can be seen, in pixels."""
+        if not marks:
+            return {}
+        places = placing.apply(np.array([mark.at for mark in marks.values()]))
+        found = {}
+        for (name, mark), (x, y) in zip(marks.items(), places, strict=True):
+            at = (round(float(x), 3), round(float(y), 3))
+            if self.shows(at, thing, mark.part):
+                found[name] = at
+        return found
+
+    def _of(self, thing: int, part: str) -> list[int]:
+        return [i for i, ink in enumerate(self.inks, 1) if ink.thing == thing and ink.part == part]
+
+    def _shows(self, numbers: Collection[int]) -> npt.NDArray[np.bool_]:
+        table = np.zeros(256, dtype=bool)
+        table[list(numbers)] = True
+        return table[self._numbers]
+
+    def _add(self, ink: Ink) -> None:
+        self.inks.append(ink)
+        if len(self.inks) > np.iinfo(np.uint8).max:
+            raise ValueError("a picture has at most 255 shapes and lines")
+
+    def _window(self, outline: Outline, edge: float) -> tuple[slice, slice] | None:
+        margin = edge + 1
+        left, top = np.floor(outline.min(axis=0) - margin).astype(int)
+        right, bottom = np.ceil(outline.max(axis=0) + margin).astype(int)
+        rows = slice(max(0, int(top)), min(self.height, int(bottom)))
+        columns = slice(max(0, int(left)), min(self.width, int(right)))
+        return (rows, columns) if rows.start < rows.stop and columns.start < columns.stop else None
+
+
+class Covers:
+    """How many of the sixteen fine pixels of each pixel each ink covers; only inks that can be seen."""
+
+    def __init__(self, width: int, height: int, covers: Sequence[tuple[Ink, npt.NDArray[np.uint8]]]) -> None:
+        self.width, self.height = width, height
+        self._covers = covers
+
+    def __iter__(self) -> Iterator[tuple[Ink, npt.NDArray[np.uint8]]]:
+        return iter(self._covers)
+
+    def mask(self, thing: int, part: str | None = None) -> npt.NDArray[np.bool_]:
+        """The pixels of which a thing, or one part of it, covers at least half: (height, width)."""
+        total = np.zeros((self.height, self.width), dtype=np.uint8)
+        for ink, cover in self._covers:
+            if ink.thing == thing and part in (None, ink.part):
+                total[ink.window] += cover
+        return total >= FINE * FINE // 2
+
+    def parts(self) -> list[tuple[int, str]]:
+        """The things and their parts of which something can be seen, in the order in which they were drawn."""
+        return list(dict.fromkeys((ink.thing, ink.part) for ink, _ in self._covers))
