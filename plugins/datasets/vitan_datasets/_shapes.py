@@ -50,7 +50,8 @@ class Shapes(Dataset):
     which they cover at least half. ``pairs`` lead to two other pictures of the category. ``extra`` has the name of the
     ``instance`` and three ``captions``.
 
-    A picture depends on the seed, its category, its number there and the size; with ``classes`` the things around change.
+    A picture depends on the seed, its category, its number there and the size; with another
+    number of classes the things around it change.
     """
 
     Options = ShapesOptions
@@ -116,7 +117,7 @@ class Shapes(Dataset):
         """To the next pictures of the category that show enough of the same points."""
         here = known(self._world, category, number)
         others = [(number + step) % self.options.per_class for step in range(1, self.options.per_class)]
-        found = []
+        found: list[Pair] = []
         for other in others:
             there = known(self._world, category, other)
             names = tuple(name for name in here.points if name in there.points)

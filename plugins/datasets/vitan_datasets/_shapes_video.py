@@ -87,7 +87,7 @@ class ShapesVideo(Dataset):
 
 
 def id_mask(covers: Covers, things: int) -> npt.NDArray[np.uint8]:
-    """(height, width): the number of the thing that covers at least half of a pixel, from 1, or 0; of two, the front."""
+    """(height, width): the number, from 1, of the thing that covers at least half of a pixel; of two, the front one."""
     mask = np.zeros((covers.height, covers.width), dtype=np.uint8)
     for thing in range(things):
         mask[covers.mask(thing)] = thing + 1

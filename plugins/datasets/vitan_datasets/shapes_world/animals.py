@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .figure import Figure, Look, Pose
-from .geometry import Outline, band, direction, ellipse, mirrored, polygon, rotate, smooth
+from .geometry import Outline, band, direction, disc, ellipse, mirrored, polygon, rotate, shifted, smooth, symmetric
 
 
 def bird(look: Look, pose: Pose) -> Figure:
@@ -22,7 +22,7 @@ def bird(look: Look, pose: Pose) -> Figure:
         smooth((-0.42, -0.02), (-0.98 - 0.1 * long, -0.28), (-1.0, 0.0), (-0.84, 0.12), (-0.4, 0.2)), lift, (-0.4, 0.1)
     )
     f.fill("tail", tail, look.second)
-    f.mark("tail", tail_tip=tail[np.argmin(tail[:, 0])])
+    f.mark("tail", tail_tip=tail[9])
     f.fill("body", ellipse(-0.02, 0.12, 0.6, belly, -12), look.main)
     f.fill("body", ellipse(0.12, 0.24, 0.38, belly * 0.6, -20), look.light, 0)
     head = (0.44, -0.36)
@@ -61,7 +61,8 @@ def fish(look: Look, pose: Pose) -> Figure:
     f.fill("dorsal-fin", dorsal, look.accent)
     belly = smooth((-0.06, 0.3), (-0.24 - 0.12 * pose.swing, h + 0.3), (0.02, h + 0.14), (0.2, 0.3))
     f.fill("belly-fin", belly, look.accent)
-    body = smooth((0.84, 0.02), (0.62, -h * 0.62), (0.16, -h), (-0.36, -h * 0.56), (-0.62, -0.07), (-0.62, 0.07), (-0.36, h * 0.56), (0.16, h), (0.62, h * 0.62))  # fmt: skip
+    back = [(0.62, -h * 0.62), (0.16, -h), (-0.36, -h * 0.56), (-0.62, -0.07)]
+    body = smooth((0.84, 0.02), *back, *[(x, -y) for x, y in back[::-1]])
     f.fill("body", body, look.main)
     f.fill(
         "head",
@@ -95,7 +96,8 @@ def butterfly(look: Look, pose: Pose) -> Figure:
     for side in ("left", "right"):
 
         def place(outline: Outline, side: str = side) -> Outline:
-            folded = rotate(outline, turn) * np.array([open_, 1.0])
+            folded = rotate(outline, turn)
+            folded = np.stack([folded[:, 0] * open_, folded[:, 1]], axis=1)
             return folded if side == "left" else mirrored(folded)
 
         hindwing, forewing = place(hind), place(fore)
@@ -108,7 +110,7 @@ def butterfly(look: Look, pose: Pose) -> Figure:
         f.mark(f"{side}-hindwing", **{f"{side}_hindwing_tip": hindwing[18]})
         feeler = place(smooth((-0.02, -0.4), (-0.1, -0.66), (-0.26, -0.82), closed=False))
         f.fill("feelers", band(feeler, 0.035), look.dark, 0)
-        f.fill("feelers", ellipse(*feeler[-1], 0.04, 0.04), look.dark, 0)
+        f.fill("feelers", disc(feeler[-1], 0.04), look.dark, 0)
         f.mark("feelers", **{f"{side}_feeler": feeler[-1]})
     f.fill("body", smooth((0, -0.34), (0.08, -0.16), (0.06, 0.1), (0.0, 0.56), (-0.06, 0.1), (-0.08, -0.16)), look.dark)
     f.fill("head", ellipse(0, -0.38, 0.09, 0.08), look.dark)
@@ -125,9 +127,10 @@ def cat(look: Look, pose: Pose) -> Figure:
         (0.36, 0.8), (0.68, 0.74), (0.66 + 0.24 * c, 0.5 + 0.24 * s), (0.7 + 0.3 * c, 0.3 + 0.5 * s), closed=False
     )
     f.fill("tail", band(tail, 0.2, 0.12), look.main)
-    f.fill("tail", ellipse(*tail[-1], 0.075, 0.075), look.light, 0.016)
+    f.fill("tail", disc(tail[-1], 0.075), look.light, 0.016)
     w = 0.44 + 0.08 * fat
-    f.fill("body", smooth((0, -0.14), (w * 0.7, 0.1), (w * 1.15, 0.62), (w * 0.9, 0.94), (-w * 0.9, 0.94), (-w * 1.15, 0.62), (-w * 0.7, 0.1)), look.main)  # fmt: skip
+    flank = [(w * 0.7, 0.1), (w * 1.15, 0.62), (w * 0.9, 0.94)]
+    f.fill("body", symmetric((0, -0.14), *flank), look.main)
     f.fill("body", ellipse(0, 0.4, 0.2, 0.3), look.light, 0)
     for side, x in (("left", -0.17), ("right", 0.17)):
         f.fill("paws", smooth((x - 0.12, 0.5), (x + 0.12, 0.5), (x + 0.13, 0.94), (x - 0.13, 0.94)), look.main, 0.016)
@@ -145,7 +148,8 @@ def cat(look: Look, pose: Pose) -> Figure:
             "ears", turn(polygon((sign * 0.38, -0.55), (sign * 0.38, -up + 0.14), (sign * 0.2, -0.68))), look.accent, 0
         )
         f.mark("ears", **{f"{side}_ear": one[1]})
-    f.fill("head", turn(smooth((0, -0.74), (0.34, -0.64), (0.48, -0.36), (0.3, -0.08), (0, -0.02), (-0.3, -0.08), (-0.48, -0.36), (-0.34, -0.64))), look.main)  # fmt: skip
+    cheek = [(0.34, -0.64), (0.48, -0.36), (0.3, -0.08), (0, -0.02)]
+    f.fill("head", turn(symmetric((0, -0.74), *cheek)), look.main)
     f.fill("head", turn(ellipse(0, -0.2, 0.2 + 0.03 * snout, 0.13)), look.light, 0)
     for side, x in (("left", -0.2), ("right", 0.2)):
         f.fill("head", turn(ellipse(x, -0.4, 0.095, 0.1)), look.light, 0.014)
@@ -179,7 +183,7 @@ def flower(look: Look, pose: Pose) -> Figure:
     for i in range(n):
         turn = 360 * i / n - 90
         petal = ellipse(0.36, 0, 0.27, 0.15 + 0.03 * wide)
-        f.fill("petals", rotate(petal, turn) + np.array(head), look.main, 0.018)
+        f.fill("petals", shifted(rotate(petal, turn), head), look.main, 0.018)
     f.fill("centre", ellipse(*head, 0.2, 0.2), look.accent)
     f.fill("centre", ellipse(head[0], head[1], 0.1, 0.1), look.light, 0.0)
     f.mark("centre", centre=head)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
-from . import animals, things
+from . import animals, things, vehicles
 from .figure import Figure, Look, Pose
 
 #: What ``things`` and ``animals`` are made by.
@@ -31,11 +31,11 @@ class Category:
 
 
 CATEGORIES: tuple[Category, ...] = (
-    Category("bicycle", "n90000001", "vehicle", things.bicycle, True, 14),
+    Category("bicycle", "n90000001", "vehicle", vehicles.bicycle, True, 14),
     Category("bird", "n90000002", "animal", animals.bird, True, 24),
-    Category("boat", "n90000003", "vehicle", things.boat, True, 14),
+    Category("boat", "n90000003", "vehicle", vehicles.boat, True, 14),
     Category("butterfly", "n90000004", "animal", animals.butterfly, False, 90, False),
-    Category("car", "n90000005", "vehicle", things.car, True, 14),
+    Category("car", "n90000005", "vehicle", vehicles.car, True, 14),
     Category("cat", "n90000006", "animal", animals.cat, False, 16),
     Category("chair", "n90000007", "furniture", things.chair, False, 16),
     Category("fish", "n90000008", "animal", animals.fish, True, 40, False),

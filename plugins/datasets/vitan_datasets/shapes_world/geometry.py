@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 Outline: TypeAlias = "npt.NDArray[np.float64]"
 XY: TypeAlias = "tuple[float, float]"
+Box: TypeAlias = "tuple[float, float, float, float]"
 
 
 def direction(degrees: float) -> XY:
@@ -31,8 +32,17 @@ def ellipse(
     """An ellipse, or the piece of it between two angles in degrees (clockwise on screen, from the right)."""
     steps = np.radians(np.linspace(start, stop, 37)[: 36 if stop - start == 360 else 37])
     c, s = np.round(np.cos(steps), 9) * rx, np.round(np.sin(steps), 9) * ry
-    turned = rotate(np.stack([c, s], axis=1), turn)
-    return turned + np.array([x, y])
+    return shifted(rotate(np.stack([c, s], axis=1), turn), (x, y))
+
+
+def disc(at: XY | npt.NDArray[np.float64], radius: float) -> Outline:
+    """A circle."""
+    return ellipse(float(at[0]), float(at[1]), radius, radius)
+
+
+def shifted(outline: Outline, by: XY) -> Outline:
+    """The same elsewhere."""
+    return np.stack([outline[:, 0] + by[0], outline[:, 1] + by[1]], axis=1)
 
 
 def rotate(outline: Outline, degrees: float, about: XY = (0.0, 0.0)) -> Outline:
@@ -68,6 +78,16 @@ def smooth(*points: XY, closed: bool = True, steps: int = 6) -> Outline:
     return made if closed else np.concatenate([made, p[-1:]])
 
 
+def symmetric(*points: XY) -> Outline:
+    """A smooth outline, given the points of its right half from the middle line back to it."""
+    return smooth(*points, *[(-x, y) for x, y in points[::-1] if x])
+
+
+def box(x1: float, y1: float, x2: float, y2: float) -> Outline:
+    """An upright rectangle."""
+    return polygon((x1, y1), (x2, y1), (x2, y2), (x1, y2))
+
+
 def band(line: Outline | Sequence[XY], width: float, end: float | None = None) -> Outline:
     """The outline of a stroke along a line, ``width`` wide at its start and ``end`` (as wide) at its end."""
     p = np.asarray(line, dtype=np.float64)
@@ -80,7 +100,7 @@ def band(line: Outline | Sequence[XY], width: float, end: float | None = None) -
 
 def mirrored(outline: Outline) -> Outline:
     """The same on the other side of x = 0."""
-    return outline * np.array([-1.0, 1.0])
+    return np.stack([-outline[:, 0], outline[:, 1]], axis=1)
 
 
 @dataclass(frozen=True)
@@ -105,7 +125,7 @@ class Placing:
         squash: float = 1,
         shear: float = 0,
     ) -> Placing:
-        """Centre at (x, y), ``scale`` pixels to the unit; first mirrored, squashed in width and sheared, then turned."""
+        """Centre at (x, y), ``scale`` pixels to the unit; mirrored, squashed in width and sheared, then turned."""
         c, s = direction(turn)
         k = scale * squash * (-1 if mirror else 1)
         m = scale * shear

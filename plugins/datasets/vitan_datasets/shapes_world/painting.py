@@ -70,11 +70,11 @@ def _backdrop(back: Backdrop, height: int, width: int) -> Plane:
     slope = np.clip(y / height + np.float32(0.5) * (clouds - np.float32(0.72)), 0, 1)
     made = _column(back.top) + slope * (_column(back.bottom) - _column(back.top))
     if back.kind in ("ground", "hills"):
-        line = np.float32(back.horizon * height)
+        line = np.full_like(x, back.horizon * height)
         if back.kind == "hills":
             swell = triangle(x / np.float32(width) * 2 + np.float32(back.turn / 180))
             line = line - np.float32(0.16 * height) * swell * swell * (3 - 2 * swell)
-        below = step((y - line) / 2, np.float32(1))
+        below = step(y - line, np.float32(2))
         depth = np.float32(0.8) + np.float32(0.25) * np.clip((y - line) / height, 0, 1) + np.float32(0.12) * clouds
         made = made + below * (_column(back.pattern) * depth - made)
     elif back.kind != "plain":

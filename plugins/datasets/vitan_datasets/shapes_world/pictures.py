@@ -10,7 +10,7 @@ import numpy as np
 
 from .categories import CATEGORIES
 from .figure import Pose
-from .geometry import XY, Placing
+from .geometry import XY, Box, Placing
 from .painting import draw
 from .scene import PICTURE, Scene, Thing, backdrop, instance, stream
 from .stencil import Stencil
@@ -38,7 +38,7 @@ class Known:
 
     attempt: int
     points: dict[str, XY]
-    box: tuple[float, float, float, float]
+    box: Box
     turn: float
     mirror: bool
     truncated: bool
@@ -145,7 +145,7 @@ def _others(
     count = int(rng.integers(0, 3)) if seen in ("easy", "query") else int(rng.integers(1, 4))
     before = 1 if seen == "hard" or (count > 1 and rng.random() < 0.3) else 0
     made = []
-    for place in range(count):
+    for _ in range(count):
         other = (category + 1 + int(rng.integers(world.classes - 1))) % world.classes
         dice = rng.random(8)
         scale = (0.26 + 0.2 * dice[0]) * min(size) / 2
@@ -162,7 +162,7 @@ def _others(
 
 
 def differences(one: Known, other: Known) -> dict[str, int]:
-    """How far two views differ, on the scales of SPair-71k: 0 to 2, and 0 to 3 for none, the first, the second, both."""
+    """How far two views differ, on the scales of SPair-71k: 0 to 2, or 0 to 3 for none, the first, the second, both."""
     turned = abs(one.turn - other.turn)
     viewpoint = 2 if one.mirror != other.mirror else 1 if turned > 20 else 0
     ratio = abs(math.log2(_size(one.box) / _size(other.box)))
@@ -174,5 +174,5 @@ def differences(one: Known, other: Known) -> dict[str, int]:
     }
 
 
-def _size(box: tuple[float, float, float, float]) -> float:
+def _size(box: Box) -> float:
     return max(box[2] - box[0], box[3] - box[1])

@@ -31,29 +31,30 @@ def noise(u: Plane, v: Plane, seed: int) -> Plane:
     i1, j1 = (i + 1) & 31, (j + 1) & 31
     top = grid[i, j] + (grid[i, j1] - grid[i, j]) * fu
     low = grid[i1, j] + (grid[i1, j1] - grid[i1, j]) * fu
-    return top + (low - top) * fv
+    return np.asarray(top + (low - top) * fv, dtype=np.float32)
 
 
 def noise_sheet(height: int, width: int, cell: float, rng: np.random.Generator) -> Plane:
     """``noise`` along the axes of a picture, with cells of that many pixels; much faster."""
     rows, columns = int(height / cell) + 2, int(width / cell) + 2
     grid = rng.random((rows, columns), dtype=np.float32)
-    return _stretch(_stretch(grid, width, cell).T, height, cell).T
+    i, f = _between(width, cell)
+    wide = grid[:, i] + (grid[:, i + 1] - grid[:, i]) * f
+    i, f = _between(height, cell)
+    return np.asarray(wide[i] + (wide[i + 1] - wide[i]) * f[:, None], dtype=np.float32)
 
 
-def _stretch(values: Plane, length: int, cell: float) -> Plane:
-    """Interpolate along the last axis."""
+def _between(length: int, cell: float) -> tuple[npt.NDArray[np.int32], Plane]:
+    """For each pixel the cell before it, and how far on to the next it is."""
     at = (np.arange(length, dtype=np.float32) + np.float32(0.5)) / np.float32(cell)
     i = at.astype(np.int32)
     f = at - i
-    f = f * f * (3 - 2 * f)
-    one = values[:, i]
-    return one + (values[:, i + 1] - one) * f
+    return i, (f * f * (3 - 2 * f)).astype(np.float32)
 
 
 def step(x: Plane, pixel: np.float32) -> Plane:
     """0 below zero and 1 above, softened over a pixel."""
-    return np.clip(x / pixel + np.float32(0.5), 0, 1)
+    return np.asarray(np.clip(x / pixel + np.float32(0.5), 0, 1), dtype=np.float32)
 
 
 def _plain(u: Plane, v: Plane, pixel: np.float32) -> Plane:  # noqa: ARG001
