@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 from .options import Options
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
     import numpy.typing as npt
     from PIL.Image import Image
@@ -192,3 +194,10 @@ class Dataset(ABC):
         The samples of a group follow one another.
         """
         return ()
+
+    def layouts(self) -> Mapping[str, Callable[[Path], None]]:
+        """The layouts of files in which the dataset can write itself into an empty folder, for ``vitan export``.
+
+        The first paragraph of each function's docstring says what is written.
+        """
+        return {}

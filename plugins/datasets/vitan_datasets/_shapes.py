@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any, Literal
 
 from PIL import Image
@@ -15,7 +16,7 @@ from vitan.options import Options
 from .shapes_world.captions import captions
 from .shapes_world.categories import CATEGORIES, part_labels
 from .shapes_world.painting import paint
-from .shapes_world.pictures import PER_INSTANCE, World, differences, known, picture, view
+from .shapes_world.pictures import PER_INSTANCE, Known, World, differences, known, picture, view
 from .shapes_world.scene import Scene
 from .shapes_world.stencil import Covers
 
@@ -48,7 +49,8 @@ class Shapes(Dataset):
 
     ``segments`` are all things of a picture from back to front, or with ``masks=parts`` all their parts: the pixels of
     which they cover at least half. ``pairs`` lead to two other pictures of the category. ``extra`` has the name of the
-    ``instance`` and three ``captions``.
+    ``instance``, how it is seen (``view``, ``mirrored``, ``truncated``, ``occluded``), three ``captions``, and which
+    segment (``main``, the beginning of its id) is the main thing's.
 
     A picture depends on the seed, its category, its number there and the size; with another
     number of classes the things around it change.
@@ -82,7 +84,7 @@ class Shapes(Dataset):
             keypoints=dict(about.points),
             pairs=self._pairs(category, number),
             relevant=self._relevant(category, number) if view(number) == "query" else {},
-            extra=self._extra(scene, category, number),
+            extra=self._extra(scene, about, category, number),
         )
 
     def fingerprint(self) -> str:
@@ -140,9 +142,30 @@ class Shapes(Dataset):
                 break
         return tuple(found)
 
-    def _extra(self, scene: Scene, category: int, number: int) -> dict[str, Any]:
-        name = f"{CATEGORIES[category].name}-{number // PER_INSTANCE}"
-        return {"instance": name, "captions": captions(scene), "view": view(number)}
+    def _extra(self, scene: Scene, about: Known, category: int, number: int) -> dict[str, Any]:
+        return {
+            "instance": f"{CATEGORIES[category].name}-{number // PER_INSTANCE}",
+            "view": view(number),
+            "captions": captions(scene),
+            "main": str(scene.main + 1),
+            "mirrored": about.mirror,
+            "truncated": about.truncated,
+            "occluded": about.occluded,
+        }
+
+    def layouts(self) -> Mapping[str, Callable[[Path], None]]:
+        """See ``Dataset``."""
+        from .shapes_layouts import coco, imagenet, partimagenet, roxford, spair
+
+        parts = Shapes(self.options.model_copy(update={"masks": "parts"}))
+        return {
+            "imagenet": partial(imagenet.write_imagenet, self),
+            "folder": partial(imagenet.write_folder, self),
+            "coco": partial(coco.write_coco, self),
+            "partimagenet": partial(partimagenet.write_partimagenet, parts),
+            "roxford5k": partial(roxford.write_roxford, self),
+            "spair71k": partial(spair.write_spair, self),
+        }
 
 
 def categories(classes: int, masks: str) -> dict[int, str]:

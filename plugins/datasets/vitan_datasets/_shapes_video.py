@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -84,6 +85,12 @@ class ShapesVideo(Dataset):
     def groups(self) -> Sequence[str]:
         """See ``Dataset``."""
         return tuple(self.film(number).name for number in range(self.options.films) for _ in range(self.options.frames))
+
+    def layouts(self) -> Mapping[str, Callable[[Path], None]]:
+        """See ``Dataset``."""
+        from .shapes_layouts import davis
+
+        return {"davis2017": partial(davis.write_davis, self)}
 
 
 def id_mask(covers: Covers, things: int) -> npt.NDArray[np.uint8]:
