@@ -20,6 +20,10 @@ TREES = {
     name: lambda _, tree=tree: {"root": golden.OWN / "features_seg_data" / tree}
     for name, tree in (("coco", "coco"), ("partimagenet", "pin"))
 }
+DRAWN = {
+    "shapes": lambda _: {"per_class": 8, "classes": 4, "size": 96},
+    "shapes-video": lambda _: {"films": 2, "frames": 6, "height": 61, "width": 97},
+}
 DATASETS = {spec.name: spec for _, spec in installed().datasets}
 
 
@@ -54,8 +58,12 @@ def test_probes(name):
 @pytest.mark.parametrize("name", DATASETS)
 def test_datasets(name, tmp_path):
     own = {"folder": _folder, "imagenet50": _imagenet50, "spair71k": _spair71k}
-    make = {**own, **TREES}.get(name, lambda _: {})
+    make = {**own, **TREES, **DRAWN}.get(name, lambda _: {})
     check_dataset(DATASETS[name], **make(tmp_path))
+
+
+def test_shapes_by_parts():
+    check_dataset(DATASETS["shapes"], per_class=4, classes=2, size=96, masks="parts")
 
 
 def _picture(path: Path, seed: int) -> None:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 
-from ..data import Dataset, Sample
 from ..job import open_dataset
 from ..plan import DatasetPlan
 from ..specs import DatasetSpec
+from .annotations import check_annotations
 
 _AT_MOST = 40
 
@@ -20,7 +19,8 @@ _AT_MOST = 40
 def check_dataset(spec: DatasetSpec, **options: Any) -> None:
     """Hold a dataset to its contract, with the options that it needs to find its files.
 
-    Reads at most 40 samples. Raises ``AssertionError``.
+    Reads the first 40 samples with their annotations; and if they have pairs, all of up to 400, to find the targets.
+    Raises ``AssertionError``.
     """
     dataset = open_dataset(spec, DatasetPlan(name=spec.name, options=options))
     again = open_dataset(spec, DatasetPlan(name=spec.name, options=options))
@@ -41,21 +41,7 @@ def check_dataset(spec: DatasetSpec, **options: Any) -> None:
         for sample in samples:
             assert sample.label is not None, f"{spec.name} has classes, but {sample.id} has no label"
             assert 0 <= sample.label < len(names), f"{spec.name}: {sample.id} has label {sample.label}"
-    if "masks" in spec.offers:
-        _check_segments(spec.name, dataset, samples)
+    check_annotations(spec.name, dataset, samples, spec.offers)
     assert all(isinstance(note, str) and note for note in dataset.notes()), f"{spec.name}: notes are lines of text"
     clone = pickle.loads(pickle.dumps(dataset))
     assert len(clone) == len(dataset), f"{spec.name}: it does not survive pickling"
-
-
-def _check_segments(name: str, dataset: Dataset, samples: Sequence[Sample]) -> None:
-    """Masks are of the picture's size, the same whenever they are decoded, and their labels have names."""
-    categories = dataset.categories()
-    assert any(sample.segments for sample in samples), f"{name} offers masks, but no sample has segments"
-    for sample in samples:
-        for segment in sample.segments:
-            mask, where = segment.mask(), f"{name}: segment {segment.id} of {sample.id}"
-            assert mask.dtype == bool, f"{where} is {mask.dtype}, not bool"
-            assert mask.shape == sample.image.size[::-1], f"{where} is {mask.shape}, not as the picture"
-            assert np.array_equal(mask, segment.mask()), f"{where} changes when it is decoded again"
-            assert segment.label in categories, f"{where} has label {segment.label}, which has no name"
