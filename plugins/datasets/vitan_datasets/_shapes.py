@@ -17,7 +17,7 @@ from .shapes_world.captions import captions
 from .shapes_world.categories import CATEGORIES, part_labels
 from .shapes_world.painting import paint
 from .shapes_world.pictures import PER_INSTANCE, Known, World, differences, known, picture, view
-from .shapes_world.scene import Scene
+from .shapes_world.scene import PAIRS, Scene, stream
 from .shapes_world.stencil import Covers
 
 #: Changes when any picture or anything that is said of it does.
@@ -116,9 +116,10 @@ class Shapes(Dataset):
         return {level: [first + other for other in block if view(other) == level] for level in ("easy", "hard", "junk")}
 
     def _pairs(self, category: int, number: int) -> tuple[Pair, ...]:
-        """To the next pictures of the category that show enough of the same points."""
+        """To other pictures of the category, drawn by lot, that show enough of the same points."""
         here = known(self._world, category, number)
-        others = [(number + step) % self.options.per_class for step in range(1, self.options.per_class)]
+        lots = stream(PAIRS, self.options.seed, category, number).permutation(self.options.per_class)
+        others = [int(other) for other in lots if other != number]
         found: list[Pair] = []
         for other in others:
             there = known(self._world, category, other)

@@ -13,7 +13,7 @@ from .geometry import Placing
 from .palette import COLOURS, blend, look
 
 # The first number of every stream of random numbers, so that no two kinds of stream meet.
-INSTANCE, PICTURE, FILM = 1, 2, 3
+INSTANCE, PICTURE, FILM, PAIRS = 1, 2, 3, 4
 
 
 def stream(*numbers: int) -> np.random.Generator:

@@ -14,8 +14,9 @@ from .geometry import XY, Box, Outline, Placing
 
 #: Fine pixels to the pixel, in both directions.
 FINE = 4
+#: So many of them make a pixel part of a mask.
+HALF = FINE * FINE // 2
 _SHIFT = 4  # OpenCV takes outlines in sixteenths of a pixel
-_NEAR = 1.5  # pixels; a point may lie that far off the part that it belongs to
 
 
 @dataclass(frozen=True)
@@ -78,28 +79,32 @@ class Stencil:
         return Covers(self.width, self.height, found)
 
     def box(self, thing: int) -> Box | None:
-        """What is visible of a thing lies in x1, y1, x2, y2; None if nothing is."""
+        """The mask of a thing lies in x1, y1, x2, y2; None if it is empty."""
         shown, top, left = self._shows(thing)
-        rows, columns = np.flatnonzero(shown.any(axis=1)), np.flatnonzero(shown.any(axis=0))
+        mask = _count(shown) >= HALF
+        rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
         if not len(rows):
             return None
-        x1, x2 = left + int(columns[0]), left + int(columns[-1]) + 1
-        y1, y2 = top + int(rows[0]), top + int(rows[-1]) + 1
-        return x1 / FINE, y1 / FINE, x2 / FINE, y2 / FINE
+        x, y = left // FINE, top // FINE
+        return float(x + columns[0]), float(y + rows[0]), float(x + columns[-1] + 1), float(y + rows[-1] + 1)
 
     def area(self, thing: int) -> float:
         """How much of a thing is visible, in pixels."""
         return int(np.count_nonzero(self._shows(thing)[0])) / FINE**2
 
     def shows(self, at: XY, thing: int, part: str) -> bool:
-        """Whether a point of the picture lies in it and shows that part, or at least the part is right beside it."""
+        """Whether a point of the picture lies in it and on that part, or right beside it.
+
+        The thing must also be in its mask there: of what is thinner than half a pixel no point counts as visible.
+        """
         x, y = at
         if not (0 <= x < self.width and 0 <= y < self.height):
             return False
-        reach = int(_NEAR * FINE)
-        row, column = int(y * FINE), int(x * FINE)
-        near = self._numbers[max(0, row - reach) : row + reach + 1, max(0, column - reach) : column + reach + 1]
-        return bool(np.isin(near, self._of(thing, part)).any())
+        row, column = int(y), int(x)
+        rows, columns = slice(max(0, row - 1), row + 2), slice(max(0, column - 1), column + 2)
+        near = self._numbers[rows.start * FINE : rows.stop * FINE, columns.start * FINE : columns.stop * FINE]
+        whole, own = self._of(thing), self._of(thing, part)
+        return bool(np.isin(near, own).any() and (_count(np.isin(near, whole)) >= HALF).any())
 
     def visible(self, marks: dict[str, Mark], placing: Placing, thing: int) -> dict[str, XY]:
         """The points of a figure that can be seen, in pixels."""
@@ -113,12 +118,12 @@ class Stencil:
                 found[name] = at
         return found
 
-    def _of(self, thing: int, part: str) -> list[int]:
-        return [i for i, ink in enumerate(self.inks, 1) if ink.thing == thing and ink.part == part]
+    def _of(self, thing: int, part: str | None = None) -> list[int]:
+        return [i for i, ink in enumerate(self.inks, 1) if ink.thing == thing and part in (None, ink.part)]
 
     def _shows(self, thing: int) -> tuple[npt.NDArray[np.bool_], int, int]:
         """The fine pixels that show a thing, within its windows, and the row and column where that begins."""
-        numbers = [i for i, ink in enumerate(self.inks, 1) if ink.thing == thing]
+        numbers = self._of(thing)
         if not numbers:
             return np.zeros((0, 0), dtype=bool), 0, 0
         windows = [self.inks[i - 1].fine for i in numbers]
@@ -165,7 +170,7 @@ class Covers:
         for ink, cover in self._covers:
             if ink.thing == thing and part in (None, ink.part):
                 total[ink.window] += cover
-        return total >= FINE * FINE // 2
+        return total >= HALF
 
     def parts(self) -> list[tuple[int, str]]:
         """The things and their parts of which something can be seen, in the order in which they were drawn."""
