@@ -86,8 +86,11 @@ def export(ctx: click.Context, /, dataset: str, layout: str | None, output: Path
     write = _chosen(layout, opened.layouts(), spec.name)
     folder = output if output is not None else Path(str(layout))
     _check_empty(folder)
-    with replacing_folder(folder) as temporary:
-        write(temporary)
+    try:
+        with replacing_folder(folder) as temporary:
+            write(temporary)
+    except OSError as error:
+        raise VitanError(f"{folder} cannot be written: {error.strerror or error}") from error
     files = [file for file in folder.rglob("*") if file.is_file()]
     amount = size(sum(file.stat().st_size for file in files))
     click.echo(f"{folder}: {count(len(opened), 'picture')} of {spec.name}, {count(len(files), 'file')}, {amount}")
