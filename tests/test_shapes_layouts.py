@@ -12,6 +12,9 @@ import pytest
 from PIL import Image
 from pycocotools.coco import COCO
 
+from vitan.job import open_dataset
+from vitan.plan import DatasetPlan
+from vitan.plugins import installed
 from vitan_datasets._shapes import Shapes, ShapesOptions
 from vitan_datasets._shapes_video import ShapesVideo, ShapesVideoOptions
 from vitan_datasets.shapes_layouts.files import polygons, run_lengths
@@ -201,3 +204,23 @@ def test_the_same_bytes_again(layout, written, tmp_path):
 def _digests(root: Path) -> dict[str, str]:
     files = (path for path in sorted(root.rglob("*")) if path.is_file())
     return {str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def test_the_readers_of_coco_and_partimagenet_see_the_same_masks(world, written):
+    _, samples = world
+    read = _opened("coco", root=written("coco"))
+    for i, sample in enumerate(samples):
+        other = read[i]
+        assert other.image.size == sample.image.size
+        for mine, theirs in zip(sample.segments, other.segments, strict=True):
+            assert mine.label == theirs.label
+            assert (mine.mask() != theirs.mask()).sum() <= 2
+    parts = _opened("partimagenet", root=written("partimagenet"))
+    assert len(parts) == len(samples)
+    assert set(parts.classes()) == {"animal", "vehicle"}
+    assert all(sample.segments for sample in (parts[i] for i in range(0, len(parts), 5)))
+
+
+def _opened(name, **options):
+    spec = next(spec for _, spec in installed().datasets if spec.name == name)
+    return open_dataset(spec, DatasetPlan(name=name, options=options))
