@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import TypeAlias
 
 import numpy as np
@@ -30,9 +31,16 @@ def ellipse(
     x: float, y: float, rx: float, ry: float, turn: float = 0.0, start: float = 0, stop: float = 360
 ) -> Outline:
     """An ellipse, or the piece of it between two angles in degrees (clockwise on screen, from the right)."""
+    c, s = _arc(start, stop)
+    across, down = direction(turn)
+    return np.stack([x + across * rx * c - down * ry * s, y + down * rx * c + across * ry * s], axis=1)
+
+
+@cache
+def _arc(start: float, stop: float) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Cosines and sines on the way from one angle to another; a whole circle does not end where it began."""
     steps = np.radians(np.linspace(start, stop, 37)[: 36 if stop - start == 360 else 37])
-    c, s = np.round(np.cos(steps), 9) * rx, np.round(np.sin(steps), 9) * ry
-    return shifted(rotate(np.stack([c, s], axis=1), turn), (x, y))
+    return np.asarray(np.round(np.cos(steps), 9), np.float64), np.asarray(np.round(np.sin(steps), 9), np.float64)
 
 
 def disc(at: XY | npt.NDArray[np.float64], radius: float) -> Outline:

@@ -10,7 +10,7 @@ import numpy as np
 
 from .categories import CATEGORIES
 from .figure import Pose
-from .geometry import XY, Box, Placing
+from .geometry import XY, Box, Placing, direction
 from .painting import draw
 from .scene import PICTURE, Scene, Thing, backdrop, instance, stream
 from .stencil import Stencil
@@ -52,7 +52,8 @@ def view(number: int) -> str:
 
 def picture(world: World, category: int, number: int) -> tuple[Scene, Stencil]:
     """One picture, laid out and drawn but not yet painted."""
-    scene = _compose(world, category, number, known(world, category, number).attempt)[0]
+    attempt = known(world, category, number).attempt
+    scene = _compose(world, category, number, attempt)[0]
     return scene, draw(scene)
 
 
@@ -95,7 +96,7 @@ def _compose(world: World, category: int, number: int, attempt: int) -> tuple[Sc
     width, height = round(world.size * wide), round(world.size * high)
     seen = "easy" if attempt == _ATTEMPTS - 1 else view(number)
     thing, turn, mirror = _main(world, category, number, seen, (width, height), rng)
-    behind, before = _others(world, category, seen, (width, height), rng)
+    behind, before = _others(world, thing, seen, (width, height), rng)
     if attempt == _ATTEMPTS - 1:
         before = []
     scene = Scene(
@@ -139,25 +140,35 @@ def _main(
 
 
 def _others(
-    world: World, category: int, seen: str, size: tuple[int, int], rng: np.random.Generator
+    world: World, main: Thing, seen: str, size: tuple[int, int], rng: np.random.Generator
 ) -> tuple[list[Thing], list[Thing]]:
-    """Smaller things of other categories, behind the main one and before it."""
+    """Smaller things of other categories: in the corners behind the main one, and before it, where it is hidden."""
     count = int(rng.integers(0, 3)) if seen in ("easy", "query") else int(rng.integers(1, 4))
     before = 1 if seen == "hard" or (count > 1 and rng.random() < 0.3) else 0
+    corners = rng.permutation(4)
     made = []
-    for _ in range(count):
-        other = (category + 1 + int(rng.integers(world.classes - 1))) % world.classes
-        dice = rng.random(8)
+    for place in range(count):
+        other = (main.category + 1 + int(rng.integers(world.classes - 1))) % world.classes
+        dice = rng.random(7)
         scale = (0.26 + 0.2 * dice[0]) * min(size) / 2
-        side = 1 if dice[1] < 0.5 else -1
-        x = (0.5 + side * (0.22 + 0.24 * dice[2])) * size[0]
-        y = (0.18 + 0.68 * dice[3]) * size[1]
+        if place < count - before:
+            right, low = divmod(int(corners[place]), 2)
+            x = (0.5 + (1 if right else -1) * (0.28 + 0.14 * dice[1])) * size[0]
+            y = (0.5 + (1 if low else -1) * (0.2 + 0.18 * dice[2])) * size[1]
+        else:
+            c, s = direction(360 * dice[1])
+            reach = (0.6 + 0.3 * dice[2]) * main.placing.scale + 0.3 * scale
+            x, y = main.placing.dx + reach * c, main.placing.dy + reach * s
         kind = CATEGORIES[other]
-        mirror = bool(kind.side and dice[4] < 0.5)
-        turn = kind.tilt * 0.6 * (2 * dice[5] - 1)
+        placing = Placing.at(
+            float(x),
+            float(y),
+            float(scale),
+            float(kind.tilt * 0.6 * (2 * dice[4] - 1)),
+            mirror=bool(kind.side and dice[3] < 0.5),
+        )
         look = instance(world.seed, other, 1000 + int(rng.integers(1 << 20)))
-        pose = Pose(float(2 * dice[6] - 1), float(2 * dice[7] - 1))
-        made.append(Thing(other, look, pose, Placing.at(float(x), float(y), float(scale), float(turn), mirror)))
+        made.append(Thing(other, look, Pose(float(2 * dice[5] - 1), float(2 * dice[6] - 1)), placing))
     return made[: count - before], made[count - before :]
 
 

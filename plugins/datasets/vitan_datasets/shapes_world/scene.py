@@ -31,8 +31,13 @@ class Thing:
     placing: Placing
 
     def figure(self) -> Figure:
-        """Its shapes and points."""
-        return CATEGORIES[self.category].make(self.look, self.pose)
+        """Its shapes and points; not to be changed."""
+        return _figure(self.category, self.look, self.pose)
+
+
+@lru_cache(maxsize=64)  # the same thing is drawn again to see what hides it, and to paint it
+def _figure(category: int, look: Look, pose: Pose) -> Figure:
+    return CATEGORIES[category].make(look, pose)
 
 
 @dataclass(frozen=True)
