@@ -129,6 +129,7 @@ def test_objects_are_what_their_parts_make_together():
             assert union.sum() > 0.85 * segment.mask().sum()
             total = np.sum([piece.mask() for piece in own], axis=0, dtype=int)
             assert (total > 1).sum() <= 0.1 * union.sum()  # exact halves only
+    assert (objects.which(), by_part.which()) == ("", "parts")
     assert set(by_part.categories()) == {label for (category, _), label in part_labels().items() if category < 4}
 
 

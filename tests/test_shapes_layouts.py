@@ -15,6 +15,7 @@ from pycocotools.coco import COCO
 from vitan.job import open_dataset
 from vitan.plan import DatasetPlan
 from vitan.plugins import installed
+from vitan.testing import check_dataset
 from vitan_datasets._shapes import Shapes, ShapesOptions
 from vitan_datasets._shapes_video import ShapesVideo, ShapesVideoOptions
 from vitan_datasets.shapes_layouts.files import polygons, run_lengths
@@ -221,6 +222,26 @@ def test_the_readers_of_coco_and_partimagenet_see_the_same_masks(world, written)
     assert all(sample.segments for sample in (parts[i] for i in range(0, len(parts), 5)))
 
 
+def test_the_reader_of_spair_finds_the_same_points(world, written):
+    _, samples = world
+    check_dataset(_spec("spair71k"), root=written("spair71k"))
+    mine = {sample.id.replace("-", "_"): sample for sample in samples}
+    read = _opened("spair71k", root=written("spair71k"))
+    found = 0
+    for theirs in (read[i] for i in range(len(read))):
+        sample = mine[theirs.id.removesuffix(".jpg")]
+        known = np.array(list(sample.keypoints.values()))
+        for pair in theirs.pairs:
+            assert sample.group == mine[pair.target.removesuffix(".jpg")].group
+            for point in pair.source:
+                assert np.abs(known - point).max(axis=1).min() <= 1
+            found += 1
+    assert found >= len(samples) // 2
+
+
+def _spec(name):
+    return next(spec for _, spec in installed().datasets if spec.name == name)
+
+
 def _opened(name, **options):
-    spec = next(spec for _, spec in installed().datasets if spec.name == name)
-    return open_dataset(spec, DatasetPlan(name=name, options=options))
+    return open_dataset(_spec(name), DatasetPlan(name=name, options=options))

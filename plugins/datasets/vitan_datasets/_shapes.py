@@ -91,6 +91,10 @@ class Shapes(Dataset):
         """See ``Dataset``."""
         return f"shapes {VERSION} {self.options.model_dump_json()}"
 
+    def which(self) -> str:
+        """``parts`` where the segments are parts, since one and the same analysis may be run on both."""
+        return "parts" if self.options.masks == "parts" else ""
+
     def classes(self) -> Sequence[str]:
         """See ``Dataset``."""
         return tuple(category.name for category in CATEGORIES[: self.options.classes])
