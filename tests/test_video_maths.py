@@ -5,7 +5,9 @@ from __future__ import annotations
 import golden
 import numpy as np
 import pytest
+import torch
 
+from vitan_analyses.video_segmentation.masks import final_mask, first_labels
 from vitan_analyses.video_segmentation.metrics import (
     boundary_map,
     boundary_measure,
@@ -13,6 +15,7 @@ from vitan_analyses.video_segmentation.metrics import (
     score,
     statistics,
 )
+from vitan_analyses.video_segmentation.propagation import Propagation, Trail, normalise
 
 METRICS = golden.arrays("downstream/davis_metrics.npz")
 CASES = sorted(name[:-5] for name in METRICS.files if name.startswith("case") and name.endswith("_meta"))
@@ -54,3 +57,24 @@ def test_statistics(length):
     np.testing.assert_allclose(
         (found.mean, found.recall, found.decay), METRICS[f"stat_out_{length}"], atol=1e-12
     )
+
+
+PROPAGATED = golden.arrays("downstream/labelprop.npz")
+VARIANTS = range(len(PROPAGATED["variants"])) if "variants" in PROPAGATED.files else ()
+
+
+@pytest.mark.golden
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_label_propagation(variant):
+    window, top_k, context = (int(value) for value in PROPAGATED["variants"][variant])
+    features = torch.from_numpy(PROPAGATED["features"])
+    grid, patch = tuple(features.shape[1:3]), int(PROPAGATED["patch"])
+    final = PROPAGATED[f"final_v{variant}"]
+    first = first_labels(final[0], grid)
+    np.testing.assert_array_equal(first.T.reshape(-1, *grid), PROPAGATED["first_seg"][0])
+    trail = Trail(Propagation(grid, window=window, top_k=top_k, temperature=0.1), context, normalise(features[0]), first)
+    for frame, expected, mask in zip(features[1:], PROPAGATED[f"soft_v{variant}"], final[1:], strict=True):
+        labels = trail.follow(normalise(frame))
+        np.testing.assert_allclose(labels.T.reshape(expected.shape), expected, atol=1e-5)
+        made = final_mask(labels, grid, patch, mask.shape[::-1])
+        assert (made != mask).mean() <= 0.0005

@@ -8,6 +8,7 @@ after another and leave their best values behind, so that memory does not grow w
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -139,6 +140,20 @@ class Propagation:
             labels = torch.cat([frame.labels[tile.reach] for frame in context])
             own = tile.own[tied[tile.own]]
             carried[own] = (weights @ labels) / weights.sum(1, keepdim=True)
+
+
+class Trail:
+    """One video, followed frame by frame: remembers the first frame, and at most ``context`` of the latest ones."""
+
+    def __init__(self, propagation: Propagation, context: int, tokens: Tensor, labels: Tensor) -> None:
+        self._propagation = propagation
+        self._first, self._latest = Frame(tokens, labels), deque[Frame](maxlen=context)
+
+    def follow(self, tokens: Tensor) -> Tensor:
+        """Soft labels (token, class) of the next frame's ``tokens`` (row, column, channel), which have length 1."""
+        labels = self._propagation(tokens, [self._first, *self._latest])
+        self._latest.append(Frame(tokens, labels))
+        return labels
 
 
 def _cut(grid: tuple[int, int], window: int, device: torch.device) -> tuple[_Stripe, ...]:
