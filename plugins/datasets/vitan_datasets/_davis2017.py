@@ -69,6 +69,10 @@ class Davis2017(Dataset):
         """See ``Dataset``."""
         return fingerprint([path for frame in self._frames for path in (frame.image, frame.mask)], self._root)
 
+    def which(self) -> str:
+        """The list of videos, where it is not the usual one."""
+        return "" if self.options.videos == "val" else str(self.options.videos)
+
     def groups(self) -> Sequence[str]:
         """See ``Dataset``."""
         return [frame.video for frame in self._frames]
