@@ -85,7 +85,7 @@ def boundary_measure(
 
 def boundary_map(mask: Mask) -> Mask:
     """Pixels that differ from the next one on the right, below, or below on the right."""
-    edges = np.zeros_like(mask)
+    edges = np.zeros(mask.shape, bool)
     edges[:, :-1] = mask[:, :-1] != mask[:, 1:]
     edges[:-1] |= mask[:-1] != mask[1:]
     edges[:-1, :-1] |= mask[:-1, :-1] != mask[1:, 1:]

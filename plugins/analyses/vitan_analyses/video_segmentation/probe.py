@@ -167,7 +167,8 @@ class VideoSegmentationProbe(Probe):
         """The masks of the chosen blocks: (byte,) of all PNGs one after another, and how long each is."""
         chosen = {"best": [best_block(evaluations)], "all": list(evaluations), "none": []}[self.options.masks]
         parts = [self.masks.rows(block) for block in chosen]
-        sizes = np.array([[len(png) for png in row] for row in parts], np.int64).reshape(len(chosen), -1)
+        images = len(self.names.index(0))
+        sizes = np.array([[len(png) for png in row] for row in parts], np.int64).reshape(len(chosen), images)
         joined = torch.cat([png for row in parts for png in row]).numpy() if parts else np.zeros(0, np.uint8)
         return {"mask-block": np.array(chosen, np.int64), "mask-size": sizes, "mask-png": joined}
 
