@@ -53,7 +53,9 @@ class Davis2017(Dataset):
     def __init__(self, options: Davis2017Options) -> None:
         super().__init__(options)
         self._root = find_root(options.root, "davis2017", _HERE)
-        self._frames = [frame for video in _listed(self._root, options) for frame in _frames(self._root, options, video)]
+        self._frames = [
+            frame for video in _listed(self._root, options) for frame in _frames(self._root, options, video)
+        ]
 
     def __len__(self) -> int:
         return len(self._frames)

@@ -17,7 +17,7 @@ def vitan_probes() -> Iterator[ProbeSpec]:
     """One analysis."""
     yield ProbeSpec(
         name="video-segmentation",
-        summary="Whether features follow objects through a video: first masks carried on frame by frame, J & F by block.",
+        summary="Whether features follow objects through a video: first masks carried on from frame to frame, J & F.",
         load=_load,
         figures=_figures,
         paper="Teaching Matters: Investigating the Role of Supervision in Vision Transformers (CVPR 2023)",

@@ -110,7 +110,7 @@ def evaluate_folder(predictions: Path, dataset: Dataset) -> Evaluation:
     missing, is no mask, has another size than the annotation, or an object that the first annotation has not.
     """
     objects: list[ObjectScores] = []
-    for video, indices in groupby(range(len(dataset)), lambda index: dataset.groups()[index]):
+    for video, indices in groupby(range(len(dataset)), dataset.groups().__getitem__):
         objects += scores_of(video, _video(predictions / video, dataset, list(indices)))
     return Evaluation(tuple(objects))
 

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+import numpy as np
+
 from vitan.figures import Drawable, Drawing, File, Plot
 
 from ..curves import Panel, line_page
+from ..drawing import Array
 from . import strips
-from .evaluation import METRICS
 from .reading import Predictions
 
-_NAMES = ("J & F mean", "J mean", "J recall", "J decay", "F mean", "F recall", "F decay")
+_PANELS = {
+    "j-and-f-mean": "J & F mean",
+    "j-mean": "J mean",
+    "f-mean": "F mean",
+    "j-recall": "J recall",
+    "f-recall": "F recall",
+    "j-decay": "J decay",
+}
 
 
 def draw(drawables: Sequence[Drawable]) -> Iterable[Drawing]:
@@ -24,18 +33,18 @@ def draw(drawables: Sequence[Drawable]) -> Iterable[Drawing]:
 
 
 def _curves(drawables: Sequence[Drawable]) -> Plot:
-    values = [
-        {(r.metric, r.block): r.value for r in drawable.result.records if not r.group} for drawable in drawables
-    ]
-    panels = [
-        Panel(name, "", [[v[metric, b] for b in d.model.blocks] for v, d in zip(values, drawables, strict=True)])
-        for metric, name in zip(METRICS, _NAMES, strict=True)
-    ]
+    panels = [Panel(name, "", [_curve(each, metric) for each in drawables]) for metric, name in _PANELS.items()]
     first = drawables[0]
-    objects = len({record.group for record in first.result.records if record.group})
-    note = f"{objects} objects in videos of {first.dataset_name}, {first.view.name} view; higher is better, but decay"
+    count = len(Predictions(first).evaluations[first.model.blocks[0]].objects)
+    note = f"{count} objects in videos of {first.dataset_name}, {first.view.name} view; higher is better, but decay"
     name = "video-segmentation" if len(drawables) == 1 else "compare-video-segmentation"
     return Plot(name=name, figure=line_page(drawables, panels, title="Do features follow objects?", subtitle=note))
+
+
+def _curve(drawable: Drawable, metric: str) -> Array:
+    """The values of a measure over all objects, block by block."""
+    values = {r.block: r.value for r in drawable.result.records if r.metric == metric and not r.group}
+    return np.array([values[block] for block in drawable.model.blocks])
 
 
 def _files(found: Predictions) -> Iterator[File]:

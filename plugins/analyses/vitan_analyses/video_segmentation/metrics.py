@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, TypeAlias
+from itertools import pairwise
+from typing import TypeAlias
 
 import cv2
 import numpy as np
@@ -71,9 +72,7 @@ def region_similarity(annotated: Mask, predicted: Mask, void: Mask | None = None
     return np.count_nonzero(annotated & predicted) / union if union else 1.0
 
 
-def boundary_measure(
-    annotated: Mask, predicted: Mask, void: Mask | None = None, tolerance: float = TOLERANCE
-) -> float:
+def boundary_measure(annotated: Mask, predicted: Mask, void: Mask | None = None, tolerance: float = TOLERANCE) -> float:
     """F: the harmonic mean of the shares of each boundary that lie close to the other one.
 
     ``tolerance`` is how close: in parts of the diagonal (rounded up to whole pixels), or in pixels from 1 on. 1 where
@@ -83,7 +82,7 @@ def boundary_measure(
     return _agreement(_without(annotated, void), _without(predicted, void), radius)
 
 
-def boundary_map(mask: Mask) -> Mask:
+def boundary_map(mask: Mask | Ids) -> Mask:
     """Pixels that differ from the next one on the right, below, or below on the right."""
     edges = np.zeros(mask.shape, bool)
     edges[:, :-1] = mask[:, :-1] != mask[:, 1:]
@@ -97,7 +96,7 @@ def statistics(values: Floats) -> Statistics:
     if not np.isfinite(values).any():
         return Statistics(math.nan, math.nan, math.nan)
     edges = np.round(np.linspace(1, len(values), _BINS + 1) + 1e-10).astype(np.int64) - 1
-    first, *_, last = [values[low : high + 1] for low, high in zip(edges[:-1], edges[1:], strict=True)]
+    first, *_, last = [values[low : high + 1] for low, high in pairwise(edges)]
     return Statistics(
         mean=float(np.nanmean(values)),
         recall=float(np.nanmean(values > _RECALL)),
@@ -111,8 +110,8 @@ def _agreement(annotated: Mask, predicted: Mask, radius: int) -> float:
     if not there or not found:
         return float(there == found)
     disk = _disk(radius)
-    precision = cv2.countNonZero(other & cv2.dilate(one, disk)) / found
-    recall = cv2.countNonZero(one & cv2.dilate(other, disk)) / there
+    precision = cv2.countNonZero(cv2.bitwise_and(other, cv2.dilate(one, disk))) / found
+    recall = cv2.countNonZero(cv2.bitwise_and(one, cv2.dilate(other, disk))) / there
     return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
 
 
@@ -126,9 +125,10 @@ def _radius(shape: tuple[int, ...], tolerance: float) -> int:
 
 
 @lru_cache
-def _disk(radius: int) -> npt.NDArray[Any]:
+def _disk(radius: int) -> npt.NDArray[np.uint8]:
     y, x = np.ogrid[-radius : radius + 1, -radius : radius + 1]
-    return (x * x + y * y <= radius * radius).astype(np.uint8)
+    inside: npt.NDArray[np.bool_] = x * x + y * y <= radius * radius
+    return inside.astype(np.uint8)
 
 
 def _around(mask: Mask) -> tuple[slice, slice] | None:

@@ -91,7 +91,9 @@ class VideoSegmentationProbe(Probe):
         scores, masks = [], []
         for sample, annotated, tokens in zip(batch.samples, self._annotated, found, strict=True):
             if not bool(tokens.isfinite().all()):
-                raise RecordingError(f"block {block} has tokens that are not finite at {sample.id}; try --dtype float32")
+                raise RecordingError(
+                    f"block {block} has tokens that are not finite at {sample.id}; try --dtype float32"
+                )
             ids, values = self._frame(block, normalise(tokens), annotated)
             scores.append(torch.from_numpy(values))
             masks.append(torch.frombuffer(bytearray(to_png(ids)), dtype=torch.uint8))

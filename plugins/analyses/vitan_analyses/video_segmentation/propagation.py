@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-#: Rows and columns of a tile: small tiles compute less in vain, large ones multiply faster.
-_TILE = (12, 12)
+#: Rows and columns of a tile, on a CPU and elsewhere: small tiles compute less in vain, large ones keep a GPU busy.
+_TILE, _LARGE_TILE = 8, 28
 
 #: First and last (exclusive) row or column.
 _Span: TypeAlias = "tuple[int, int]"
@@ -105,9 +105,7 @@ class Propagation:
             index[:, 0] = index.flatten(1).gather(1, order)
         return best[:, 0], index[:, 0]
 
-    def _similarities(
-        self, query: Tensor, frame: Frame, only: Tensor | None = None
-    ) -> Iterator[tuple[_Tile, Tensor]]:
+    def _similarities(self, query: Tensor, frame: Frame, only: Tensor | None = None) -> Iterator[tuple[_Tile, Tensor]]:
         """Each tile with the cosines of its own tokens and those that it reaches, -inf outside the window.
 
         With ``only`` (token) tiles without such a token are left out.
@@ -160,6 +158,7 @@ def _cut(grid: tuple[int, int], window: int, device: torch.device) -> tuple[_Str
     """The grid in stripes of tiles; tiles that lie alike share one mask."""
     rows, columns = grid
     number = torch.arange(rows * columns, device=device).view(rows, columns)
+    side = _TILE if device.type == "cpu" else _LARGE_TILE
     masks: dict[tuple[_Span, _Span, _Span, _Span], Tensor | None] = {}
 
     def tile(own_rows: _Span, own_columns: _Span, reach_columns: _Span) -> _Tile:
@@ -172,9 +171,9 @@ def _cut(grid: tuple[int, int], window: int, device: torch.device) -> tuple[_Str
         return _Tile(own_rows, own_columns, reach_rows, own, reach, masks[alike])
 
     stripes = []
-    for own_columns in _spans(columns, _TILE[1]):
+    for own_columns in _spans(columns, side):
         reached = _reach(own_columns, window, columns)
-        stripes.append(_Stripe(reached, tuple(tile(r, own_columns, reached) for r in _spans(rows, _TILE[0]))))
+        stripes.append(_Stripe(reached, tuple(tile(r, own_columns, reached) for r in _spans(rows, side))))
     return tuple(stripes)
 
 

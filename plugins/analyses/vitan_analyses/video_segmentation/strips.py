@@ -113,7 +113,8 @@ def overlay(photo: Pixels, ids: Ids) -> Pixels:
     grey = np.repeat(photo.mean(2, keepdims=True), 3, 2)
     colours = np.where((ids == VOID)[..., None], 255.0, _COLOURS[(ids.astype(int) - 1) % len(_COLOURS)])
     share = np.where(ids > 0, np.where(boundary_map(ids), 1.0, 0.5), 0.0)[..., None]
-    return ((1 - share) * grey + share * colours).round().astype(np.uint8)
+    mixed: Pixels = ((1 - share) * grey + share * colours).round().astype(np.uint8)
+    return mixed
 
 
 def _page(size: tuple[int, int], title: str, texts: Mapping[tuple[int, int], str]) -> Pixels:
