@@ -226,3 +226,16 @@ def test_statistics_of_a_long_video_do_not_wrap():
 @pytest.mark.parametrize("values", [np.zeros(0), np.full(3, np.nan)])
 def test_statistics_of_nothing_are_not_a_number(values):
     assert np.isnan([statistics(values).mean, statistics(values).recall, statistics(values).decay]).all()
+
+
+@pytest.mark.parametrize("tolerance", [1, 2, 5, 40])
+def test_boundaries_are_dilated_with_a_disk(tolerance):
+    """Against every pair of pixels; corners, borders and a radius larger than the picture included."""
+    random = np.random.default_rng(tolerance)
+    one, other = random.random((2, 13, 17)) < 0.03
+    one[0, 0], other[-1, -1] = True, True
+    edges = [np.argwhere(boundary_map(mask)) for mask in (one, other)]
+    near = ((edges[0][:, None] - edges[1]) ** 2).sum(-1) <= tolerance**2  # (pixel of one, pixel of the other)
+    precision, recall = near.any(0).mean(), near.any(1).mean()
+    expected = 2 * precision * recall / (precision + recall)
+    assert boundary_measure(one, other, tolerance=tolerance) == pytest.approx(expected, abs=1e-12)
