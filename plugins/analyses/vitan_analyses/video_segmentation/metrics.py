@@ -116,7 +116,8 @@ def _agreement(annotated: Mask, predicted: Mask, radius: int) -> float:
 
 def _bits(mask: Mask, margin: int) -> int:
     """A mask as one long number, row after row, with ``margin`` zeros between rows: whole masks move by a shift."""
-    padded = np.pad(mask, ((0, 0), (0, margin)))
+    padded = np.zeros((mask.shape[0], mask.shape[1] + margin), bool)
+    padded[:, : mask.shape[1]] = mask
     return int.from_bytes(np.packbits(padded).tobytes(), "big")
 
 
