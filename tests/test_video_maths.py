@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import golden
+from vitan.views import make_view
 from vitan_analyses.video_segmentation.masks import final_mask, first_labels, from_png, palette, to_png
 from vitan_analyses.video_segmentation.metrics import (
     boundary_map,
@@ -102,9 +103,11 @@ def made_up_frames(grid, count, seed=0):
     return [Frame(*pair) for pair in zip(tokens, labels, strict=True)]
 
 
+@pytest.mark.parametrize("side", [1, 8, 28])
 @pytest.mark.parametrize("window", [0, 1, 3, 30])
 @pytest.mark.parametrize("grid", [(1, 1), (9, 17), (20, 5)])
-def test_tiles_change_nothing(grid, window):
+def test_tiles_change_nothing(grid, window, side, monkeypatch):
+    monkeypatch.setattr("vitan_analyses.video_segmentation.propagation._TILE", side)
     *context, query = made_up_frames(grid, 4)
     propagation = Propagation(grid, window=window, top_k=3, temperature=0.1)
     expected = published(query.tokens, context, window=window, top_k=3)
@@ -239,3 +242,20 @@ def test_boundaries_are_dilated_with_a_disk(tolerance):
     precision, recall = near.any(0).mean(), near.any(1).mean()
     expected = 2 * precision * recall / (precision + recall)
     assert boundary_measure(one, other, tolerance=tolerance) == pytest.approx(expected, abs=1e-12)
+
+
+# Frames in the dense view
+
+GEOMETRY = golden.arrays("downstream/geometry.npz")
+FRAMES = GEOMETRY["davis_grid"].tolist() if "davis_grid" in GEOMETRY.files else []
+
+
+@pytest.mark.golden
+@pytest.mark.parametrize("row", FRAMES, ids=lambda row: "{}x{}-{}".format(*row))
+def test_frames_are_scaled_as_published(row):
+    """The published code scales by two rules that may differ, and then fails; tokens and labels share one grid here."""
+    width, height, patch, *scaled, columns, rows = row
+    paper, default = (make_view(name, 224, patch) for name in ("dense-paper", "dense"))
+    assert list(paper.scaled(width, height)) == scaled
+    assert default.scaled(width, height) == (columns * patch, rows * patch)
+    assert first_labels(np.zeros((height, width), np.uint8), (rows, columns)).shape == (rows * columns, 1)
