@@ -23,11 +23,8 @@ lint: $(VENV)/.dev  ## style and types
 
 bench: $(VENV)/.dev  ## what the analyses cost beside the forward pass; prints ratios, asserts nothing
 	$(RUN) benchmarks.attention
-<<<<<<< HEAD
 	$(RUN) benchmarks.keypoints
-=======
 	$(RUN) benchmarks.video
->>>>>>> f56c6f9 (Move whole boundaries by shifts of long numbers, and measure what video segmentation costs)
 
 check: lint test check-example check-wheel  ## all that must hold before a change lands
 
