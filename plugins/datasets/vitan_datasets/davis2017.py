@@ -30,5 +30,4 @@ def vitan_datasets() -> Iterator[DatasetSpec]:
             "ROOT/ImageSets/2017/val.txt, ROOT/JPEGImages/480p/VIDEO/00000.jpg ..., "
             "ROOT/Annotations/480p/VIDEO/00000.png ... (the TrainVal archive, 480p, of the DAVIS challenge's site)"
         ),
-        licence="BSD-3-Clause (annotations); videos under their own licences",
     )
