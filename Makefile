@@ -24,6 +24,7 @@ lint: $(VENV)/.dev  ## style and types
 bench: $(VENV)/.dev  ## what the analyses cost beside the forward pass; prints ratios, asserts nothing
 	$(RUN) benchmarks.attention
 	$(RUN) benchmarks.keypoints
+	$(RUN) benchmarks.video
 
 check: lint test check-example check-wheel  ## all that must hold before a change lands
 

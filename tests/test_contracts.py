@@ -17,8 +17,12 @@ from vitan_datasets._imagenet50 import class_names
 MODELS = {spec.name: spec for _, spec in installed().models}
 PROBES = {spec.name: spec for _, spec in installed().probes}
 TREES = {
-    name: lambda _, tree=tree: {"root": golden.OWN / "features_seg_data" / tree}
-    for name, tree in (("coco", "coco"), ("partimagenet", "pin"))
+    name: lambda _, tree=tree: {"root": golden.OWN / tree}
+    for name, tree in (
+        ("coco", "features_seg_data/coco"),
+        ("partimagenet", "features_seg_data/pin"),
+        ("davis2017", "downstream/davis"),
+    )
 }
 DRAWN = {
     "shapes": lambda _: {"per_class": 8, "classes": 4, "size": 96},

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ import vitan_analyses.cka
 from toys import Sharpness, toy_plugins
 from vitan.blocks import select_blocks
 from vitan.errors import ImageError, MismatchError, OptionError, PlanError, UnknownNameError
+from vitan.figures import File
 from vitan.job import prepare, resolve
 from vitan.output import write_comparisons, write_outcome, write_root
 from vitan.plan import Plan, make_plan, read_plan
@@ -143,6 +145,7 @@ from unittest.mock import Mock
 import vitan.runner
 import vitan_analyses.cka
 from toys import Sharpness, toy_plugins
+from vitan.figures import File
 from vitan.job import prepare
 from vitan.registry import Provider
 from vitan.plan import make_plan
@@ -264,6 +267,20 @@ def test_output_folder(tmp_path):
     assert again.analyses[0].options == {"power": 1.0, "scale": 1.0}
     write_outcome(outcomes[0], job, tmp_path / "out")  # replaces the folder as a whole
     assert sorted(path.name for path in (tmp_path / "out").rglob(".*")) == []
+
+
+def test_files_keep_their_names_and_stay_in_the_folder(tmp_path):
+    """They are no pictures, so that nobody is told to look at them."""
+    plugins = toy_plugins()
+    job = prepare(resolve(_plan(models=[{"name": "toy-T8"}]), plugins), plugins)
+    (outcome,) = run_model(job, 0, Store(tmp_path / "store"), Silent())
+    names = ("blk 3/bear/00001.png", "../../up.csv", "/etc/table.csv")
+    drawn = [File(name=name, content=name.encode()) for name in names]
+    spec = replace(outcome.analysis.spec, figures=lambda: lambda drawables: drawn)
+    written = write_outcome(replace(outcome, analysis=replace(outcome.analysis, spec=spec)), job, tmp_path / "out")
+    assert written.figures == ()
+    for name, path in zip(names, ("blk_3/bear/00001.png", "_/_/up.csv", "_/etc/table.csv"), strict=True):
+        assert (written.folder / path).read_bytes() == name.encode()
 
 
 def test_what_is_between_models_is_written(tmp_path):

@@ -42,7 +42,18 @@ class Animation:
     seconds_per_frame: float = 0.2
 
 
-Drawing: TypeAlias = "Plot | Picture | Animation"
+@dataclass(frozen=True, kw_only=True)
+class File:
+    """A file as it is, for what is no picture to look at: tables and masks in the formats of other programs.
+
+    ``name`` is its whole name, and may hold folders, separated by ``/``.
+    """
+
+    name: str
+    content: bytes
+
+
+Drawing: TypeAlias = "Plot | Picture | Animation | File"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ results/MODEL/DATASET/ANALYSIS/records.csv
 results/MODEL/DATASET/ANALYSIS/arrays.npz          with the names of the axes in arrays.json
 results/MODEL/DATASET/ANALYSIS/images.csv          which image each position of the arrays' image axes is
 results/MODEL/DATASET/ANALYSIS/provenance.json
-results/MODEL/DATASET/ANALYSIS/*.png, *.svg, *.gif
+results/MODEL/DATASET/ANALYSIS/*.png, *.svg, *.gif, and files in other formats that an analysis writes
 results/comparison/DATASET/ANALYSIS/*.png, *.svg   where several models were run together
 """
 
@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from .figures import Animation, Drawing, Picture, Plot
+from .figures import Animation, Drawing, File, Picture, Plot
 from .job import Job
 from .plan import AnalysisPlan, Plan
 from .provenance import provenance
@@ -140,13 +140,23 @@ def write_root(folder: Path) -> Path:
 
 
 def _save(drawings: Iterable[Drawing], folder: Path) -> tuple[str, ...]:
+    """Save everything; returns the names of the pictures."""
     names: list[str] = []
     for drawing in drawings:
-        names.append(_save_one(drawing, folder / slug(drawing.name)).name)
+        if isinstance(drawing, File):
+            _save_file(drawing, folder)
+        else:
+            names.append(_save_one(drawing, folder / slug(drawing.name)).name)
     return tuple(names)
 
 
-def _save_one(drawing: Drawing, stem: Path) -> Path:
+def _save_file(drawing: File, folder: Path) -> None:
+    path = folder.joinpath(*(slug(part) for part in drawing.name.split("/")))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(drawing.content)
+
+
+def _save_one(drawing: Plot | Picture | Animation, stem: Path) -> Path:
     """Save and return the picture to show; names may hold dots, so suffixes are appended, not replaced."""
     png, svg, gif = (stem.with_name(f"{stem.name}.{suffix}") for suffix in ("png", "svg", "gif"))
     if isinstance(drawing, Plot):

@@ -1,0 +1,36 @@
+"""The ``video-segmentation`` analysis: do features follow objects through a video?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from vitan import ProbeSpec, hookimpl
+
+if TYPE_CHECKING:
+    from vitan.figures import Draw
+    from vitan.probe import Probe
+
+
+@hookimpl
+def vitan_probes() -> Iterator[ProbeSpec]:
+    """One analysis."""
+    yield ProbeSpec(
+        name="video-segmentation",
+        summary="Whether features follow objects through a video: first masks carried on from frame to frame, J & F.",
+        load=_load,
+        figures=_figures,
+        paper="Teaching Matters: Investigating the Role of Supervision in Vision Transformers (CVPR 2023)",
+    )
+
+
+def _load() -> type[Probe]:
+    from .probe import VideoSegmentationProbe
+
+    return VideoSegmentationProbe
+
+
+def _figures() -> Draw:
+    from .figures import draw
+
+    return draw

@@ -1,0 +1,58 @@
+"""Pictures and files of the ``video-segmentation`` analysis."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+
+from vitan.figures import Drawable, Drawing, File, Plot
+
+from ..curves import Panel, line_page
+from ..drawing import Array
+from . import strips
+from .reading import Predictions
+
+_PANELS = {
+    "j-and-f-mean": "J & F mean",
+    "j-mean": "J mean",
+    "f-mean": "F mean",
+    "j-recall": "J recall",
+    "f-recall": "F recall",
+    "j-decay": "J decay",
+}
+
+
+def draw(drawables: Sequence[Drawable]) -> Iterable[Drawing]:
+    """Curves over depth, for one model or several; for one also the official tables, the masks, and some videos."""
+    yield _curves(drawables)
+    if len(drawables) == 1:
+        found = Predictions(drawables[0])
+        yield from _files(found)
+        yield from strips.draw(found)
+
+
+def _curves(drawables: Sequence[Drawable]) -> Plot:
+    panels = [Panel(name, "", [_curve(each, metric) for each in drawables]) for metric, name in _PANELS.items()]
+    first = drawables[0]
+    count = len(Predictions(first).evaluations[first.model.blocks[0]].objects)
+    note = f"{count} objects in videos of {first.dataset_name}, {first.view.name} view; higher is better, but decay"
+    name = "video-segmentation" if len(drawables) == 1 else "compare-video-segmentation"
+    return Plot(name=name, figure=line_page(drawables, panels, title="Do features follow objects?", subtitle=note))
+
+
+def _curve(drawable: Drawable, metric: str) -> Array:
+    """The values of a measure over all objects, block by block."""
+    values = {r.block: r.value for r in drawable.result.records if r.metric == metric and not r.group}
+    return np.array([values[block] for block in drawable.model.blocks])
+
+
+def _files(found: Predictions) -> Iterator[File]:
+    """The official tables of every block, and beside them its masks where they were asked for."""
+    for block, evaluation in found.evaluations.items():
+        folder = f"davis_vidseg_blk{block:02}"
+        yield File(name=f"{folder}/global_results-val.csv", content=evaluation.global_csv().encode())
+        yield File(name=f"{folder}/per-sequence_results-val.csv", content=evaluation.per_sequence_csv().encode())
+        if block in found.with_masks:
+            for row, name in enumerate(found.names):
+                yield File(name=f"{folder}/{name}.png", content=found.png(block, row))
