@@ -72,7 +72,6 @@ class Between:
             yield Record(
                 metric=metric,
                 value=float(values[i, j]),
-                higher_is_better=None if metric.endswith("-p") else measure.higher_is_better,
                 k=self.k if measure.uses_k else None,
                 group=gaps.get((i, j), ""),
                 model=self.names[i],

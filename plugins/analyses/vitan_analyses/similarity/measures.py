@@ -41,7 +41,6 @@ class Measure:
     compare: Callable[[Any, Any], float]
     uses_k: bool = False
     highest: float = 1.0
-    higher_is_better: bool = True
 
     def __call__(self, first: Floats, second: Floats, k: int = 10) -> float:
         """The value for two layers (sample, channel), rows in the same order; raises ``layers.Undefined``."""

@@ -102,7 +102,6 @@ class SimilarityProbe(Probe):
                 yield Record(
                     metric=f"{name}-with-last-{kind}",
                     value=float(found.values[row, last]),
-                    higher_is_better=MEASURES[name].higher_is_better,
                     block=block,
                     k=k if MEASURES[name].uses_k else None,
                     group=found.gaps.get((row, last), ""),
