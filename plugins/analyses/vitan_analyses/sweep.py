@@ -145,7 +145,7 @@ def _per_unit(values: Floats, units: Any, weights: Any) -> tuple[Floats, Floats]
     _, member = np.unique(member[whole], return_inverse=True)
     count = int(member.max(initial=-1)) + 1
     sums = np.array([np.bincount(member, row, minlength=count) for row in values]).reshape(len(values), count)
-    return sums, np.bincount(member, share, minlength=count)
+    return sums, np.bincount(member, share, minlength=count).astype(np.float64)
 
 
 def _draw(sums: Floats, mass: Floats, draws: int, random: np.random.Generator) -> Floats:
