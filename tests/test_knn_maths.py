@@ -7,8 +7,9 @@ import pytest
 
 import golden
 from vitan_analyses.knn import search
-from vitan_analyses.knn.search import Nearest, blocks_of, unit
+from vitan_analyses.knn.search import Nearest, blocks_of
 from vitan_analyses.knn.vote import tables, verdicts
+from vitan_analyses.vectors import unit
 
 GOLDEN = golden.arrays("downstream/knn.npz")
 KS = GOLDEN["ks"].tolist() if "ks" in GOLDEN.files else []

@@ -8,27 +8,16 @@ lowest place, so ties follow a rule without any stable sort, and a selection is 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
-Floats: TypeAlias = "npt.NDArray[np.float32]"
-Integers: TypeAlias = "npt.NDArray[np.int64]"
+from ..vectors import Floats, Integers
 
 #: Queries and rows of the bank that are compared at once: 32 MB of similarities.
 QUERIES, ROWS = 1024, 8192
 
 _EMPTY = np.iinfo(np.int64).min
 _LOW = np.int64(0xFFFFFFFF)
-
-
-def unit(rows: npt.ArrayLike) -> Floats:
-    """Rows (row, channel) divided by their lengths, in float32; a row of zeros stays one."""
-    values = np.asarray(rows, np.float32)
-    lengths = np.sqrt(np.einsum("rc,rc->r", values, values, dtype=np.float64))[:, None]
-    scaled: Floats = values / np.maximum(lengths, 1e-12).astype(np.float32)
-    return scaled
 
 
 def blocks_of(rows: Floats, size: int = ROWS) -> Iterable[Floats]:
