@@ -44,7 +44,8 @@ def verdicts(
     size = max(1, _TABLE // classes)
     parts = (slice(start, start + size) for start in range(0, len(truth), size))
     found = [list(_count(similarities[p], voters[p], truth[p], ks, temperature, classes)) for p in parts]
-    return [Verdict(k, *map(np.concatenate, zip(*step, strict=True))) for k, step in zip(ks, zip(*found), strict=True)]
+    by_k = zip(ks, zip(*found, strict=True), strict=True)
+    return [Verdict(k, *map(np.concatenate, zip(*step, strict=True))) for k, step in by_k]
 
 
 def tables(

@@ -1,7 +1,7 @@
 """Average precision and precision at k of rankings, as ROxford5k and RParis6k define them.
 
-Radenović et al. 2018, "Revisiting Oxford and Paris", section 3: what is neither right nor wrong ("junk") is taken out of
-the ranking before anything is counted.
+Radenović et al. 2018, "Revisiting Oxford and Paris", section 3: what is neither right nor wrong ("junk") is taken out
+of the ranking before anything is counted.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Scores:
 
 
 def rank(similarities: Floats) -> Integers:
-    """Each row of (query, gallery) in order: the places in the gallery, the most similar first, ties by lowest place."""
+    """Each row of (query, gallery) as places in the gallery: the most similar first, ties by the lowest place."""
     order: Integers = np.argsort(-similarities, axis=1, kind="stable")
     return order
 
