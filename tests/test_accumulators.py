@@ -81,6 +81,19 @@ def test_rows_come_back_in_order():
     assert first.index(1).tolist() == [0, 2, 4]
 
 
+@pytest.mark.parametrize("size", [1, 2, 100])
+def test_some_rows_come_in_runs(size):
+    kept, other = PerImage(), PerImage()
+    kept.add(0, [7, 1, 4], torch.tensor([[7.0], [1.0], [4.0]]))
+    other.add(0, [0, 9], torch.tensor([[0.0], [9.0]]))
+    kept.merge(other)
+    runs = list(kept.runs(0, torch.tensor([0, 4, 7, 9]), size))
+    assert torch.cat(runs).tolist() == [[0.0], [4.0], [7.0], [9.0]]
+    assert max(map(len, runs)) <= size
+    with pytest.raises(LookupError, match="2 images"):
+        list(kept.runs(0, torch.tensor([1, 5]), size))
+
+
 @pytest.mark.parametrize("kind", [Sum, PerImage])
 def test_state_survives_saving(kind):
     made, loaded = kind(), kind()

@@ -48,6 +48,16 @@ def test_a_query_without_a_score_counts_nowhere():
     assert sweep.queries == 3
 
 
+def test_a_block_without_scores_is_left_out():
+    scores = np.array([[np.nan] * 40, [1.0] * 40, [0.0] * 40])
+    sweep = best_blocks(scores)
+    assert (sweep.best, sweep.equals, sweep.queries) == (1, (1,), 40)
+    assert sweep.mean.tolist() == [pytest.approx(np.nan, nan_ok=True), 1, 0]
+    nothing = best_blocks(scores[:1])
+    assert np.isnan(nothing.mean).all()
+    assert (nothing.equals, nothing.queries) == ((), 0)
+
+
 @pytest.mark.parametrize("queries", [0, 1])
 def test_too_few_queries_claim_nothing(queries):
     sweep = best_blocks(np.arange(3.0)[:, None].repeat(queries, 1))

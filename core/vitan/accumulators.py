@@ -8,7 +8,7 @@ up to the same bits in any order.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeAlias
 
 import numpy as np
@@ -144,6 +144,25 @@ class PerImage(Accumulator):
     def index(self, key: int) -> Tensor:
         """The indices that belong to ``rows``."""
         return torch.cat(self._index[key]).sort().values
+
+    def runs(self, key: int, index: Tensor, size: int) -> Iterator[Tensor]:
+        """The rows of the images at ``index`` (ascending), at most ``size`` at a time, in no more memory than that.
+
+        Raises ``LookupError`` for an image without a row.
+        """
+        known, order = torch.cat(self._index[key]).sort(stable=True)
+        place = torch.searchsorted(known, index).clamp(max=len(known) - 1)
+        if not torch.equal(known[place], index):
+            raise LookupError(f"not every one of these {len(index)} images has a row under {key}")
+        parts = self._rows[key]
+        ends = torch.tensor([len(part) for part in parts]).cumsum(0)
+        for places in order[place].split(size):
+            which = torch.bucketize(places, ends, right=True)  # in which part each row is
+            rows = parts[0].new_empty(len(places), *parts[0].shape[1:])
+            for number in which.unique().tolist():
+                here = which == number
+                rows[here] = parts[number][places[here] - (ends[number] - len(parts[number]))]
+            yield rows
 
     @override
     def merge(self, other: Self) -> None:

@@ -53,7 +53,8 @@ def best_blocks(
 ) -> Sweep:
     """Bootstrap the mean scores of blocks over queries: percentile intervals, paired across blocks.
 
-    ``scores`` are (block, query), the higher the better; a query that is NaN in any block counts in none. ``units``
+    ``scores`` are (block, query), the higher the better; a query that is NaN in any block counts in none, and a block
+    that is NaN for every query is left out: its mean is NaN, and it is never among the best. ``units``
     (query,) says which queries belong together and are drawn together: the objects of a video, the points of a pair.
     ``weights`` (query,) make the mean a weighted one, such as 1 / (points of the category) for a mean over categories.
 
@@ -66,19 +67,22 @@ def best_blocks(
     values = np.asarray(scores, np.float64)
     if values.ndim != 2 or not len(values):
         raise ValueError(f"scores are (block, query) with at least one block, not of shape {values.shape}")
-    sums, mass = _per_unit(values, units, weights)  # (block, unit), (unit,)
-    mean = sums.sum(1) / mass.sum() if mass.size else np.full(len(values), np.nan)
-    best = int(np.argmax(mean))
-    blank = np.full(len(values), np.nan)
-    queries = int(np.isfinite(values).all(0).sum())
-    if mass.size < 2:
-        return Sweep(mean, blank, blank, blank, blank, best, tuple(range(len(values))), queries)
-    drawn = _draw(sums, mass, draws, np.random.default_rng(seed))  # (block, draw)
-    tails = (1 - level) / 2, (1 + level) / 2
-    low, high = np.quantile(drawn, tails, axis=1)
-    behind_low, behind_high = np.quantile(drawn - drawn[best], tails, axis=1)
-    equals = tuple(int(block) for block in np.flatnonzero(behind_high >= 0))
-    return Sweep(mean, low, high, behind_low, behind_high, best, equals, queries)
+    there = np.flatnonzero(~np.isnan(values).all(1)) if values.shape[1] else np.arange(len(values))
+    sums, mass = _per_unit(values[there], units, weights)  # (block, unit), (unit,)
+    mean, low, high, behind_low, behind_high = np.full((5, len(values)), np.nan)
+    queries = int(np.isfinite(values[there]).all(0).sum()) if there.size else 0
+    if mass.size:
+        mean[there] = sums.sum(1) / mass.sum()
+    best = int(np.nanargmax(mean)) if mass.size else 0
+    equals = there
+    if mass.size >= 2:
+        drawn = _draw(sums, mass, draws, np.random.default_rng(seed))  # (block, draw)
+        tails = (1 - level) / 2, (1 + level) / 2
+        low[there], high[there] = np.quantile(drawn, tails, axis=1)
+        behind = drawn - drawn[np.searchsorted(there, best)]
+        behind_low[there], behind_high[there] = np.quantile(behind, tails, axis=1)
+        equals = np.flatnonzero(behind_high >= 0)
+    return Sweep(mean, low, high, behind_low, behind_high, best, tuple(equals.tolist()), queries)
 
 
 def records_of(
@@ -139,6 +143,7 @@ def _per_unit(values: Floats, units: Any, weights: Any) -> tuple[Floats, Floats]
     if share.shape != (queries,) or member.shape != (queries,):
         raise ValueError(f"units and weights have one entry for each of the {queries} queries")
     whole = np.isfinite(values).all(0) & (share > 0)
+    whole &= bool(len(values))
     values, share = values[:, whole] * share[whole], share[whole]
     if units is None:
         return values, share
