@@ -41,6 +41,18 @@ class Sweep:
     equals: tuple[int, ...]
     queries: int
 
+    @property
+    def bounds(self) -> Floats:
+        """Mean, low and high, (block, 3)."""
+        return np.stack([self.mean, self.low, self.high], 1)
+
+    @property
+    def may_be_best(self) -> npt.NDArray[np.bool_]:
+        """``equals`` as a mask, (block,)."""
+        found = np.zeros(len(self.mean), bool)
+        found[list(self.equals)] = True
+        return found
+
 
 def best_blocks(
     scores: npt.ArrayLike,
@@ -94,11 +106,12 @@ def records_of(
     k: float | None = None,
     group: str = "",
     protocol: str = "default",
+    gap: str = "",
 ) -> tuple[Record, ...]:
     """``metric``, ``metric-low`` and ``metric-high`` of every block, and one ``metric-best-block``.
 
     The value of the last is the number of the block with the largest mean; its ``group`` lists all that cannot be told
-    from it (``blocks 8 9 11``).
+    from it (``blocks 8 9 11``). A block without a mean has ``gap`` as its ``group``, which says why.
     """
     bounds = (("", sweep.mean), ("-low", sweep.low), ("-high", sweep.high))
     made = [
@@ -109,13 +122,13 @@ def records_of(
             higher_is_better=True,
             block=block,
             k=k,
-            group=group,
+            group=gap if gap and np.isnan(sweep.mean[i]) else group,
             protocol=protocol,
         )
         for end, values in bounds
         for i, block in enumerate(blocks)
     ]
-    best = float(blocks[sweep.best]) if np.isfinite(sweep.mean[sweep.best]) else float("nan")
+    best = float("nan") if np.isnan(sweep.mean[sweep.best]) else float(blocks[sweep.best])
     listed = names(sweep, blocks)
     made.append(
         Record(

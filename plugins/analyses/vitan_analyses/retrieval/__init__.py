@@ -1,0 +1,36 @@
+"""The ``retrieval`` analysis: do the pictures that are most alike show the same thing?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from vitan import ProbeSpec, hookimpl
+
+if TYPE_CHECKING:
+    from vitan.figures import Draw
+    from vitan.probe import Probe
+
+
+@hookimpl
+def vitan_probes() -> Iterator[ProbeSpec]:
+    """One analysis."""
+    yield ProbeSpec(
+        name="retrieval",
+        summary="Whether the most similar pictures show the same thing: mAP and mP@k of rankings, block by block.",
+        load=_load,
+        figures=_figures,
+        paper="Radenović et al. 2018, Revisiting Oxford and Paris: Large-Scale Image Retrieval Benchmarking",
+    )
+
+
+def _load() -> type[Probe]:
+    from .probe import RetrievalProbe
+
+    return RetrievalProbe
+
+
+def _figures() -> Draw:
+    from .figures import draw
+
+    return draw

@@ -1,0 +1,38 @@
+"""The datasets ``roxford5k`` and ``rparis6k``: landmarks to be found among photographs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from vitan.hookspecs import hookimpl
+from vitan.specs import DatasetSpec
+
+if TYPE_CHECKING:
+    from vitan.data import Dataset
+
+
+def _oxford() -> type[Dataset]:
+    from ._revisited import ROxford5k
+
+    return ROxford5k
+
+
+def _paris() -> type[Dataset]:
+    from ._revisited import RParis6k
+
+    return RParis6k
+
+
+@hookimpl
+def vitan_datasets() -> Iterator[DatasetSpec]:
+    """Both sets of Radenović et al. 2018."""
+    for name, place, load in (("roxford5k", "Oxford", _oxford), ("rparis6k", "Paris", _paris)):
+        yield DatasetSpec(
+            name=name,
+            summary=f"landmarks of {place}: 70 queries with easy, hard and junk pictures to each",
+            load=load,
+            offers=frozenset({"roles", "relevance"}),
+            files=f"ROOT/gnd_{name}.pkl (or .json) and ROOT/jpg/*.jpg",
+            licence="photographs of many Flickr users, each with rights of its own",
+        )
