@@ -220,6 +220,12 @@ def depth_colours(count: int) -> Array:
     return colour(np.linspace(0, 0.92, count), MAPS, (0.0, 1.0)) / 255.0
 
 
+def rgb(name: str) -> tuple[float, float, float]:
+    """A colour by name or as ``#rrggbb``, each part in [0, 1]."""
+    red, green, blue = to_rgb(name)
+    return red, green, blue
+
+
 def _lighter(name: str, steps: int) -> tuple[float, float, float]:
     """The colour, blended a quarter of the way to white with every step, at most three times."""
     share = 0.75 ** min(steps, 3)

@@ -55,7 +55,7 @@ def _over_blocks(axes: Axes, drawable: Drawable, metric: str) -> None:
     arrays, blocks = drawable.result.arrays, np.asarray(drawable.model.blocks)
     shades = plots.CATEGORIES
     for i in sorted(range(len(arrays["k"])), key=lambda i: int(arrays["k"][i])):
-        look = plots.Look(f"k = {arrays['k'][i]}", _rgb(shades[i % len(shades)]), plots.MARKERS[i % 4], "-", i > 3)
+        look = plots.Look(f"k = {arrays['k'][i]}", plots.rgb(shades[i % len(shades)]), plots.MARKERS[i % 4], "-", i > 3)
         draw_sweep(axes, blocks, arrays[metric][i], arrays["may-be-best"][METRICS.index(metric), i], look)
         axes.lines[-2].set_label(look.label)
     plots.tidy(axes, f"{_WORDS[metric]} accuracy", "block", "%")
@@ -103,7 +103,3 @@ def _data(drawable: Drawable) -> str:
     count = {r.metric: int(r.value) for r in drawable.result.records if r.metric in ("knn-bank", "knn-queries")}
     return f"{count['knn-queries']} queries, bank of {count['knn-bank']} from {drawable.dataset_name}"
 
-
-def _rgb(name: str) -> tuple[float, float, float]:
-    red, green, blue = (int(name[i : i + 2], 16) / 255 for i in (1, 3, 5))
-    return red, green, blue
