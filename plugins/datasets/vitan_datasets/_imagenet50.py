@@ -13,14 +13,18 @@ from vitan.data import Dataset, Sample
 from vitan.errors import DataError
 from vitan.images import fingerprint, is_image, open_image
 from vitan.options import Options
+from vitan.paths import find_root
 
-from ._trees import check_root, children
+from ._trees import children
+
+#: What ImageNet's folder is called below ``VITAN_DATA_DIR``.
+NAMES = ("imagenet", "ImageNet", "ILSVRC2012", "ILSVRC/Data/CLS-LOC")
 
 
 class ImageNet50Options(Options):
     """Where ImageNet is and how much of it to take."""
 
-    root: Path = Field(description="ImageNet's train folder, e.g. data/imagenet/train")
+    root: Path | None = Field(None, description="ImageNet's train folder, e.g. data/imagenet/train")
     per_class: int = Field(100, ge=1, description="pictures of each class, the first in the order of their names")
 
 
@@ -39,11 +43,10 @@ class ImageNet50(Dataset):
 
     def __init__(self, options: ImageNet50Options) -> None:
         super().__init__(options)
-        check_root(options.root, "imagenet50")
-        self._root = options.root
+        self._root = find_root(options.root, "imagenet50", [f"{name}/train" for name in NAMES])
         names = class_names()
         self._wnids, self._classes = list(names), list(names.values())
-        self._ids = _choose(options.root, self._wnids, options.per_class)
+        self._ids = _choose(self._root, self._wnids, options.per_class)
 
     def __len__(self) -> int:
         return len(self._ids)

@@ -78,6 +78,10 @@ class Revisited(Dataset):
         files = [self._file, *(self._root / id_ for id_ in self._ids)]
         return fingerprint(files, self._root, f"crop_queries={self.options.crop_queries}")
 
+    def which(self) -> str:
+        """Whether the queries are cropped."""
+        return "cropped" if self.options.crop_queries else ""
+
     def _ground_truth(self) -> Path:
         files = [self._root / f"gnd_{self.name}{end}" for end in (".pkl", ".json")]
         found = next((file for file in files if file.is_file()), None)
