@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -56,12 +57,20 @@ def test_models_by_running(name):
 
 @pytest.mark.parametrize("name", PROBES)
 def test_probes(name):
-    check_probe(PROBES[name])
+    options = {"knn": {"k": (1, 5)}}.get(name, {})  # the made-up bank is smaller than the usual k
+    check_probe(PROBES[name], **options)
 
 
 @pytest.mark.parametrize("name", DATASETS)
 def test_datasets(name, tmp_path):
-    own = {"folder": _folder, "imagenet50": _imagenet50, "spair71k": _spair71k}
+    own = {
+        "folder": _folder,
+        "imagenet": _imagenet,
+        "imagenet50": _imagenet50,
+        "roxford5k": lambda root: _revisited(root, "roxford5k"),
+        "rparis6k": lambda root: _revisited(root, "rparis6k"),
+        "spair71k": _spair71k,
+    }
     make = {**own, **TREES, **DRAWN}.get(name, lambda _: {})
     check_dataset(DATASETS[name], **make(tmp_path))
 
@@ -91,3 +100,17 @@ def _imagenet50(root: Path) -> dict[str, object]:
 
 def _spair71k(root: Path) -> dict[str, object]:
     return {"root": spair.write_tree(root)}
+
+
+def _imagenet(root: Path) -> dict[str, object]:
+    for i, name in enumerate(("train/n01440764/1.JPEG", "train/n01443537/2.JPEG", "val/n01440764/3.JPEG")):
+        _picture(root / name, i)
+    return {"root": root}
+
+
+def _revisited(root: Path, name: str) -> dict[str, object]:
+    for i, picture in enumerate(("a", "b", "q")):
+        _picture(root / "jpg" / f"{picture}.jpg", i)
+    entry = {"bbx": [0, 0, 9, 9], "easy": [0], "hard": [1], "junk": []}
+    (root / f"gnd_{name}.json").write_text(json.dumps({"imlist": ["a", "b"], "qimlist": ["q"], "gnd": [entry]}))
+    return {"root": root}

@@ -234,15 +234,63 @@ def test_a_folder_without_pictures(tmp_path: Path, names: list[str], seen: str) 
     assert ".jpeg" in str(caught.value)
 
 
-@pytest.mark.parametrize("module", [folder, imagenet50])
-def test_a_root_that_is_no_folder(tmp_path: Path, module: Any) -> None:
+def test_folders_can_be_roles(tmp_path: Path) -> None:
+    make(tmp_path, ["gallery/cat/1.png", "query/cat/1.png", "query/dog/2.png", "gallery/elk/3.png"])
+    dataset = load(folder, root=tmp_path)
+    assert dataset.classes() == ("cat", "dog", "elk")  # two folders of one name are one class
+    assert ids(dataset) == ["gallery/cat/1.png", "gallery/elk/3.png", "query/cat/1.png", "query/dog/2.png"]
+    assert labels(dataset) == [0, 2, 0, 1]
+    assert [dataset[i].role for i in range(4)] == ["bank", "bank", "query", "query"]
+    plain = load(folder, root=tmp_path, roles="no", classes="yes")
+    assert plain.classes() == ("gallery", "query")
+    assert plain[0].role == ""
+    assert plain.fingerprint() != dataset.fingerprint()
+
+
+@pytest.mark.parametrize(
+    ("names", "roles", "classes"),
+    [
+        (["train/1.png", "val/2.png", "test/3.png"], ["query", "bank", "query"], ()),
+        (["train/a/1.png", "val/b/2.png"], ["bank", "query"], ("a", "b")),
+        (["train/a/1.png", "train/b/2.png"], ["", ""], ()),
+        (["train/1.png", "val/2.png", "cat/3.png"], ["", "", ""], ("cat", "train", "val")),
+        (["train/1.png", "val/2.png", "3.png"], ["", "", ""], ()),
+    ],
+    ids=["no classes", "one picture each", "no query", "another folder", "loose"],
+)
+def test_whether_folders_are_roles_by_themselves(
+    tmp_path: Path, names: list[str], roles: list[str], classes: tuple[str]
+) -> None:
+    dataset = load(folder, root=make(tmp_path, names))
+    assert [dataset[i].role for i in range(len(dataset))] == roles
+    assert dataset.classes() == classes
+
+
+def test_pictures_beside_the_roles_do_not_go_with_them(tmp_path: Path) -> None:
+    make(tmp_path, ["bank/1.png", "query/2.png", "other/3.png"])
+    with pytest.raises(DataError, match=r"1 pictures lie beside the folders bank, gallery, .* other/3\.png for one"):
+        load(folder, root=tmp_path, roles="yes")
+
+
+def test_a_root_that_is_no_folder(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"missing: No such file or directory"):
-        load(module, root=tmp_path / "missing")
+        load(folder, root=tmp_path / "missing")
     make(tmp_path, ["a.png"])
     with pytest.raises(DataError, match=r"a\.png: this is a file"):
-        load(module, root=tmp_path / "a.png")
+        load(folder, root=tmp_path / "a.png")
     with pytest.raises(ValidationError, match="root"):
-        load(module)
+        load(folder)
+
+
+def test_the_root_of_imagenet50_is_found(imagenet: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(DataError, match=r"missing: there is no such folder; --root names"):
+        load(imagenet50, root=imagenet / "missing")
+    monkeypatch.setenv("VITAN_DATA_DIR", str(imagenet.parent))
+    with pytest.raises(DataError, match=r"there is no .*/imagenet/train"):
+        load(imagenet50)
+    (imagenet.parent / "imagenet").mkdir()
+    imagenet.rename(imagenet.parent / "imagenet" / "train")
+    assert len(load(imagenet50, per_class=2)) == 100
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems allow no such name")

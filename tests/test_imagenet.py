@@ -58,7 +58,10 @@ def listed(dataset):
 
 def test_train_is_the_bank_and_val_the_queries(root):
     found = listed(load(root))
-    assert found[:2] == [("train/n01440764/n01440764_1.JPEG", 0, "bank"), ("train/n01440764/n01440764_10.JPEG", 0, "bank")]
+    assert found[:2] == [
+        ("train/n01440764/n01440764_1.JPEG", 0, "bank"),
+        ("train/n01440764/n01440764_10.JPEG", 0, "bank"),
+    ]
     assert found[12] == ("val/n01440764/ILSVRC2012_val_00000001.JPEG", 0, "query")
     assert [label for _, label, _ in found] == [0] * 4 + [1] * 4 + [2] * 4 + [0, 0, 1, 1, 2, 2]
     assert {role for _, _, role in found[:12]} == {"bank"}

@@ -86,10 +86,7 @@ def test_shards_in_any_order_give_the_same_bits(circle):
             ):
                 mine.merge(theirs)
         arrays = merged.compute(1).arrays
-        assert all(
-            np.array_equal(arrays[k], expected[k], equal_nan=expected[k].dtype.kind == "f")
-            for k in expected
-        )
+        assert all(np.array_equal(arrays[k], expected[k], equal_nan=expected[k].dtype.kind == "f") for k in expected)
 
 
 def test_a_query_without_positives_counts_in_no_mean(circle):

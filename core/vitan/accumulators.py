@@ -156,10 +156,10 @@ class PerImage(Accumulator):
             raise LookupError(f"not every one of these {len(index)} images has a row under {key}")
         parts = self._rows[key]
         ends = torch.tensor([len(part) for part in parts]).cumsum(0)
-        for places in order[place].split(size):
+        for places in torch.split(order[place], size):
             which = torch.bucketize(places, ends, right=True)  # in which part each row is
             rows = parts[0].new_empty(len(places), *parts[0].shape[1:])
-            for number in which.unique().tolist():
+            for number in sorted(set(which.tolist())):
                 here = which == number
                 rows[here] = parts[number][places[here] - (ends[number] - len(parts[number]))]
             yield rows

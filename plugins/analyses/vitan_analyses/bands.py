@@ -64,4 +64,3 @@ def sweep_page(drawables: Sequence[Drawable], panels: Sequence[SweepPanel], *, t
         handles=handles, loc="outside lower center", ncols=4, fontsize=plots.LABEL, frameon=False, handlelength=3.5
     )
     return figure
-

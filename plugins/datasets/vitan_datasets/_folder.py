@@ -24,6 +24,15 @@ class FolderOptions(Options):
     classes: Literal["auto", "yes", "no"] = Field(
         "auto", description="whether the folders right below ROOT are the classes (auto: if all pictures are in such)"
     )
+    roles: Literal["auto", "yes", "no"] = Field(
+        "auto",
+        description="whether the folders right below ROOT are a bank (bank, gallery, train) and queries (query, val, "
+        "test), and the classes one level deeper (auto: if there are no others, and both kinds)",
+    )
+
+
+#: What folders right below the root can be called to give their pictures a role.
+ROLES = {"bank": "bank", "gallery": "bank", "train": "bank", "query": "query", "val": "query", "test": "query"}
 
 
 class Folder(Dataset):
@@ -33,8 +42,11 @@ class Folder(Dataset):
     sorted folders that hold pictures. With ``classes="auto"`` folders are classes if there are at least two and every
     picture lies directly in one. Symbolic links are followed, except back into a folder above.
 
-    Raises ``DataError`` if ``root`` is no folder, holds no picture, or, with ``classes="yes"``, has some beside the
-    class folders.
+    Folders of ``ROLES`` say which pictures are in the bank and which are queries. Everything above then holds one level
+    deeper, and folders of one name, such as ``query/cat`` and ``gallery/cat``, are one class.
+
+    Raises ``DataError`` if ``root`` is no folder, holds no picture, or, with ``classes="yes"`` or ``roles="yes"``, has
+    some beside the folders of classes or roles.
     """
 
     Options = FolderOptions
@@ -43,7 +55,8 @@ class Folder(Dataset):
         super().__init__(options)
         self._root = options.root
         self._ids = _pictures(options.root)
-        self._classes = _classes(self._ids, options)
+        self._has_roles = _has_roles(self._ids, options)
+        self._classes = _classes([self._below(id_) for id_ in self._ids], options)
         self._labels = {name: label for label, name in enumerate(self._classes)}
 
     def __len__(self) -> int:
@@ -52,11 +65,14 @@ class Folder(Dataset):
     def __getitem__(self, index: int) -> Sample:
         """See ``Dataset``."""
         id_ = self._ids[index]
-        return Sample(id=id_, image=open_image(self._root / id_), label=self._labels.get(id_.split("/")[0]))
+        role = ROLES[id_.split("/")[0]] if self._has_roles else ""
+        label = self._labels.get(self._below(id_).split("/")[0])
+        return Sample(id=id_, image=open_image(self._root / id_), label=label, role=role)
 
     def fingerprint(self) -> str:
         """See ``Dataset``."""
-        return fingerprint([self._root / id_ for id_ in self._ids], self._root, "\n".join(self._classes))
+        known = "\n".join([*self._classes, *(["has roles"] if self._has_roles else [])])
+        return fingerprint([self._root / id_ for id_ in self._ids], self._root, known)
 
     def which(self) -> str:
         """The name of the folder."""
@@ -65,6 +81,10 @@ class Folder(Dataset):
     def classes(self) -> Sequence[str]:
         """See ``Dataset``."""
         return self._classes
+
+    def _below(self, id_: str) -> str:
+        """The path below the folder of the role, if there is one."""
+        return id_.partition("/")[2] if self._has_roles else id_
 
 
 def _pictures(root: Path) -> list[str]:
@@ -75,6 +95,15 @@ def _pictures(root: Path) -> list[str]:
         seen = f"{len(files)} files of other kinds" if files else "no files at all"
         raise DataError(f"{root}: no pictures; looked at any depth for {' '.join(IMAGE_SUFFIXES)} and found {seen}")
     return found
+
+
+def _has_roles(ids: Sequence[str], options: FolderOptions) -> bool:
+    strange = [id_ for id_ in ids if "/" not in id_ or id_.split("/")[0] not in ROLES]
+    if options.roles == "yes" and strange:
+        problem = f"{len(strange)} pictures lie beside the folders {', '.join(ROLES)}, {strange[0]} for one"
+        raise DataError(f"{options.root}: {problem}; move them into one of these or use roles=auto")
+    both = len({ROLES[id_.split("/")[0]] for id_ in ids}) == 2 if not strange else False
+    return options.roles == "yes" or (options.roles == "auto" and both)
 
 
 def _classes(ids: Sequence[str], options: FolderOptions) -> tuple[str, ...]:

@@ -30,7 +30,9 @@ class ImageNetOptions(Options):
     bank_per_class: int | None = Field(
         None, ge=1, description="how many pictures of each class from train, the first by name; all unless given"
     )
-    query_per_class: int | None = Field(None, ge=1, description="how many pictures of each class from val; all unless given")
+    query_per_class: int | None = Field(
+        None, ge=1, description="how many pictures of each class from val; all unless given"
+    )
 
 
 class ImageNet(Dataset):

@@ -70,9 +70,7 @@ def _shown(listings: Iterator[list[str]], count: int) -> Iterator[list[str]]:
 
     console = Console(stderr=True)
     return iter(
-        track(
-            listings, "listing pictures", count, console=console, transient=True, disable=not console.is_terminal
-        )
+        track(listings, "listing pictures", count, console=console, transient=True, disable=not console.is_terminal)
     )
 
 

@@ -25,6 +25,7 @@ def vitan_datasets() -> Iterator[DatasetSpec]:
         name="folder",
         summary="all pictures below a folder of yours; sub-folders can be the classes",
         load=_load,
-        offers=frozenset({"label"}),
-        files="ROOT/**/*.jpg (or png, webp, tiff, bmp, ppm), or ROOT/CLASS/*.jpg",
+        offers=frozenset({"label", "roles"}),
+        files="ROOT/**/*.jpg (or png, webp, tiff, bmp, ppm), or ROOT/CLASS/*.jpg, or for knn and retrieval "
+        "ROOT/bank/CLASS/*.jpg and ROOT/query/CLASS/*.jpg (also gallery, train, val, test)",
     )

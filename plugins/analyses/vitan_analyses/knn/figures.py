@@ -102,4 +102,3 @@ def _token(drawable: Drawable) -> str:
 def _data(drawable: Drawable) -> str:
     count = {r.metric: int(r.value) for r in drawable.result.records if r.metric in ("knn-bank", "knn-queries")}
     return f"{count['knn-queries']} queries, bank of {count['knn-bank']} from {drawable.dataset_name}"
-

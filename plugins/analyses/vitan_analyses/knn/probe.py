@@ -157,9 +157,7 @@ def _arrays(
     hits: Mapping[str, npt.NDArray[np.float32]], sweeps: Mapping[str, list[Sweep]], ks: list[int], split: _Split
 ) -> dict[str, npt.NDArray[Any]]:
     """Means with their bounds (mean, low, high), which blocks may be the best, and hits by query and by class."""
-    arrays: dict[str, Any] = {
-        metric: np.array([sweep.bounds for sweep in by_k]) for metric, by_k in sweeps.items()
-    }
+    arrays: dict[str, Any] = {metric: np.array([sweep.bounds for sweep in by_k]) for metric, by_k in sweeps.items()}
     top1 = hits[METRICS[0]]
     return arrays | {
         "may-be-best": np.array([[sweep.may_be_best for sweep in sweeps[metric]] for metric in METRICS]),
