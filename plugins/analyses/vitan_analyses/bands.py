@@ -24,7 +24,7 @@ LEGEND = "bands: 95 % bootstrap over queries; rings: blocks that cannot be told 
 
 @dataclass(frozen=True)
 class SweepPanel:
-    """One panel: for each model, in order, a sweep as (block, 3) of mean, low and high, and the best blocks, or None."""
+    """One panel: for each model, in order, mean, low and high as (block, 3), and which blocks may be best; or None."""
 
     title: str
     unit: str

@@ -81,9 +81,7 @@ def _names(path: Path, key: str, given: Any) -> tuple[str, ...]:
 
 def _query(path: Path, name: str, entry: Any, images: int) -> Query:
     if not isinstance(entry, dict) or not {"bbx", *KINDS} <= entry.keys():
-        raise DataError(
-            f"{path}: the entry of query {name!r} lacks one of bbx, easy, hard and junk; get the file again"
-        )
+        raise DataError(f"{path}: the entry of query {name!r} has not all of bbx, easy, hard, junk; get the file again")
     box = tuple(float(value) for value in _numbers(path, name, "bbx", entry["bbx"]))
     if len(box) != 4 or not all(map(math.isfinite, box)) or box[0] >= box[2] or box[1] >= box[3]:
         raise DataError(f"{path}: the box of query {name!r} is {box}, not x1, y1, x2, y2 with x1 < x2 and y1 < y2")

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
+from typing import Any
 
 from pydantic import Field
 
@@ -90,9 +91,9 @@ class ImageNet(Dataset):
 
     def classes(self) -> Sequence[str]:
         """See ``Dataset``. In words where all classes are ImageNet's; the wnid follows where two share a word."""
-        from timm.data import ImageNetInfo
+        from timm.data.imagenet_info import ImageNetInfo
 
-        known = ImageNetInfo("imagenet-1k")
+        known: Any = ImageNetInfo("imagenet-1k")
         if not set(self._wnids) <= set(known.label_names()):
             return self._wnids
         words = [known.label_name_to_description(wnid).split(",")[0] for wnid in self._wnids]

@@ -42,12 +42,12 @@ def _one(drawable: Drawable) -> Figure:
     arrays = drawable.result.arrays
     figure = plots.page(5.6)
     note = f"{_data(drawable)}, {_token(drawable)}, temperature {drawable.options.model_dump()['temperature']:g}"
+    note = f"{note}\n{LEGEND}"
     plots.head(figure, f"{plots.model_label(drawable.model)}: do the nearest neighbours tell the class?", note)
-    parts = figure.subfigures(2, 1, height_ratios=(1, 1.1))
-    for axes, metric in zip(parts[0].subplots(1, 2), METRICS, strict=True):
-        _over_blocks(axes, drawable, metric)
-    parts[0].supxlabel(LEGEND, fontsize=plots.TICK)
-    _classes(parts[1].subplots(1, 1), drawable, arrays["class-top1"][0])
+    grid = figure.add_gridspec(2, 2, height_ratios=(1, 1.1))
+    for column, metric in enumerate(METRICS):
+        _over_blocks(figure.add_subplot(grid[0, column]), drawable, metric)
+    _classes(figure.add_subplot(grid[1, :]), drawable, arrays["class-top1"][0])
     return figure
 
 

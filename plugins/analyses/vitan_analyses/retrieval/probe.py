@@ -144,7 +144,7 @@ _AXES = {
 def _arrays(
     found: _Scores, sweeps: Mapping[str, Sweep], gallery: Tensor, queries: Tensor
 ) -> dict[str, npt.NDArray[Any]]:
-    """``top`` and ``query`` are positions in the dataset; ``kind`` is 0 for wrong, else 1 more than that of the truth."""
+    """``top`` and ``query`` are positions in the dataset; ``kind`` is as ``Truth.numbers`` has it."""
     return {
         "map": np.array([sweep.bounds for sweep in sweeps.values()]),
         "may-be-best": np.array([sweep.may_be_best for sweep in sweeps.values()]),
