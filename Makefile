@@ -25,6 +25,7 @@ bench: $(VENV)/.dev  ## what the analyses cost beside the forward pass; prints r
 	$(RUN) benchmarks.attention
 	$(RUN) benchmarks.keypoints
 	$(RUN) benchmarks.video
+	$(RUN) benchmarks.neighbours
 
 check: lint test check-example check-wheel  ## all that must hold before a change lands
 
