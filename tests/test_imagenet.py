@@ -92,6 +92,7 @@ def test_classes_are_words_that_differ(root):
         ("imagenet_2012_validation_synset_labels.txt", "\n".join(WNIDS[t] for t in TRUTH) + "\n"),
         ("ILSVRC2012_devkit_t12/data/ILSVRC2012_validation_ground_truth.txt", "\n".join(str(3 - t) for t in TRUTH)),
     ],
+    ids=["kaggle", "csv in val", "quoted", "txt", "synset labels", "devkit"],
 )  # fmt: skip
 def test_a_flat_validation_folder_with_its_label_file(flat, place, text):
     file = flat / place

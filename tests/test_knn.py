@@ -7,11 +7,20 @@ from itertools import permutations
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import golden
+import vitan_analyses.knn
+import vitan_datasets.folder
+from toys import toy_plugins
 from vitan.data import Batch, Sample
 from vitan.errors import MismatchError, OptionError
+from vitan.job import prepare
+from vitan.plan import make_plan
 from vitan.probe import ModelInfo
+from vitan.registry import Provider
+from vitan.runner import run_model
+from vitan.store import Store
 from vitan.tokens import TokenLayout
 from vitan_analyses.knn.probe import KnnOptions, KnnProbe
 
@@ -176,3 +185,46 @@ def test_options_only_sum_up():
     for wrong in ({"k": ()}, {"k": (0,)}, {"temperature": 0}):
         with pytest.raises(ValueError, match=next(iter(wrong))):
             KnnOptions(**wrong)
+
+
+class Counted:
+    """A reporter that counts the images that went through the model."""
+
+    def __init__(self):
+        self.images = 0
+
+    def advance(self, images):
+        self.images += images
+
+    def begin(self, *_):
+        pass
+
+    end = note = download = begin
+
+
+def test_all_blocks_and_every_k_come_from_one_pass(tmp_path):
+    """From pictures in folders to records, through the engine; another k asks for no further pass."""
+    plugins = toy_plugins()
+    for name, module in (("knn", vitan_analyses.knn), ("folder", vitan_datasets.folder)):
+        plugins.register(Provider("vitan", "0"), name, module)
+    for i in range(12):
+        path = tmp_path / "own" / ("query" if i < 4 else "bank") / f"class-{i % 2}" / f"{i}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (32, 32), (255 * (i % 2), 20 * i, 0)).save(path)
+
+    def run(**options):
+        content = {
+            "analyses": [{"name": "knn", "options": options}],
+            "models": [{"name": "toy-T8"}],
+            "dataset": {"name": "folder", "options": {"root": str(tmp_path / "own")}},
+        }
+        counted = Counted()
+        (outcome,) = run_model(prepare(make_plan(content, "test"), plugins), 0, Store(tmp_path / "store"), counted)
+        return outcome, counted.images
+
+    first, images = run(k=[1, 3])
+    assert images == 12
+    assert {record.block for record in first.result.records if record.metric == "knn-top1"} == {0, 1, 2}
+    again, _ = run(k=[5], temperature=1, token="patches")
+    assert again.reused
+    assert again.result.arrays["k"].tolist() == [5]

@@ -15,6 +15,7 @@ from vitan.probe import ModelInfo
 from vitan.tokens import TokenLayout
 from vitan_analyses.retrieval.metrics import DEPTHS, PROTOCOLS
 from vitan_analyses.retrieval.probe import RetrievalOptions, RetrievalProbe
+from vitan_analyses.retrieval.sheets import choose, judge
 from vitan_datasets._gnd import read
 
 GOLDEN = golden.arrays("downstream/retrieval/retrieval.npz")
@@ -166,3 +167,23 @@ def test_published_scores_from_the_pickle_to_the_records(file):
         )
         precisions = [value(result, f"mp-{protocol}", k=k) for k in DEPTHS]
         assert precisions == pytest.approx(GOLDEN[f"feat_mpr{end}"].tolist(), abs=1e-12)
+
+
+def test_a_sheet_shows_the_best_the_middle_and_the_worst_once():
+    average = np.array([0.5, np.nan, 0.9, 0.1, 0.7, 0.3, 0.2, 0.8])
+    assert choose(average) == [("best", 2), ("best", 7), ("median", 4), ("median", 0), ("worst", 6), ("worst", 3)]
+    assert choose(average[:3]) == [("best", 2), ("best", 0)]
+    assert choose(np.full(3, np.nan)) == []
+
+
+@pytest.mark.parametrize(
+    ("protocol", "verdicts"),
+    [
+        ("easy", ["wrong", "right", "junk", "junk"]),
+        ("medium", ["wrong", "right", "right", "junk"]),
+        ("hard", ["wrong", "junk", "right", "junk"]),
+        ("class", ["wrong", "right"]),
+    ],
+)
+def test_marks_on_a_sheet_follow_the_protocol(protocol, verdicts):
+    assert [judge(kind, protocol) for kind in range(len(verdicts))] == verdicts

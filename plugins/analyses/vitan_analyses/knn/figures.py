@@ -42,6 +42,8 @@ def _one(drawable: Drawable) -> Figure:
     arrays = drawable.result.arrays
     figure = plots.page(5.6)
     note = f"{_data(drawable)}, {_token(drawable)}, temperature {drawable.options.model_dump()['temperature']:g}"
+    larger = sorted(set(drawable.options.model_dump()["k"]) - set(arrays["k"].tolist()))
+    note += f"; too large for this bank: k = {', '.join(map(str, larger))}" if larger else ""
     note = f"{note}\n{LEGEND}"
     plots.head(figure, f"{plots.model_label(drawable.model)}: do the nearest neighbours tell the class?", note)
     grid = figure.add_gridspec(2, 2, height_ratios=(1, 1.1))
