@@ -86,7 +86,7 @@ def _picture(path: Path, seed: int) -> None:
 
 
 def _folder(root: Path) -> dict[str, object]:
-    for i, name in enumerate(("cat/1.png", "cat/2.JPG", "dog/1.jpg")):
+    for i, name in enumerate(("bank/cat/1.png", "bank/dog/1.jpg", "query/cat/2.JPG")):
         _picture(root / name, i)
     return {"root": root}
 
