@@ -25,6 +25,7 @@ from .truth import CLASS, Relevance, Truth
 
 #: How many of the first pictures of each ranking are kept for the sheets.
 SHOWN = 10
+UNIT = "fraction"
 _AT_ONCE = 64  # queries whose rankings are made at a time
 _GAP = "not computed: some features are not finite, or no query has anything to find"
 
@@ -120,10 +121,17 @@ class RetrievalProbe(Probe):
         self, sweeps: Mapping[str, Sweep], found: _Scores, token: str, gallery: int, unseen: int
     ) -> Iterator[Record]:
         for i, (name, sweep) in enumerate(sweeps.items()):
-            yield from records_of(sweep, f"map-{name}", self.model.blocks, gap=_GAP)
+            yield from records_of(sweep, f"map-{name}", self.model.blocks, unit=UNIT, gap=_GAP)
             for depth, by_block in zip(DEPTHS, found.precision[i], strict=True):
                 for block, values in zip(self.model.blocks, by_block, strict=True):
-                    yield Record(metric=f"mp-{name}", value=_mean(values), higher_is_better=True, block=block, k=depth)
+                    yield Record(
+                        metric=f"mp-{name}",
+                        value=_mean(values),
+                        unit=UNIT,
+                        higher_is_better=True,
+                        block=block,
+                        k=depth,
+                    )
             yield Record(metric=f"map-{name}-queries", value=sweep.queries, unit="images", group=token)
         yield Record(metric="retrieval-gallery", value=gallery, unit="images", group=token)
         if unseen:
