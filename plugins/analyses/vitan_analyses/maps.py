@@ -6,6 +6,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from vitan.errors import MismatchError, OptionError
 from vitan.tokens import TokenLayout
@@ -91,13 +92,37 @@ def mass_mask(maps: Array, mass: float) -> npt.NDArray[np.bool_]:
     """
     if not 0 < mass <= 1:
         raise OptionError(f"mass is {mass}; it is the fraction of attention to keep, above 0 and at most 1")
-    flat = maps.reshape(*maps.shape[:-2], -1).astype(np.float64)  # (..., patch)
-    order = flat.argsort(axis=-1, kind="stable")
-    cumulative = np.take_along_axis(flat, order, axis=-1).cumsum(axis=-1)
-    keep = cumulative > (1 - mass) * cumulative[..., -1:]
-    mask = np.zeros(flat.shape, dtype=np.bool_)
-    np.put_along_axis(mask, order, keep, axis=-1)
+    flat = maps.reshape(*maps.shape[:-2], -1)  # (..., patch)
+    # Only values are sorted, which is far faster than their order; equal values at the border are told apart below.
+    ascending = np.sort(flat, axis=-1)
+    cumulative = torch.from_numpy(ascending).cumsum(-1, dtype=torch.float64).numpy()
+    dropped = (~(cumulative > (1 - mass) * cumulative[..., -1:])).sum(axis=-1, keepdims=True)
+    smallest = np.take_along_axis(ascending, np.minimum(dropped, flat.shape[-1] - 1), axis=-1)
+    mask = (flat >= smallest) & (dropped < flat.shape[-1])
+    crowded = mask.sum(axis=-1) > flat.shape[-1] - dropped[..., 0]
+    if crowded.any():
+        mask[crowded] = _drop_first(flat[crowded], mask[crowded], smallest[crowded], dropped[crowded])
     return mask.reshape(maps.shape)
+
+
+def intersection_over_union(masks: Array, truth: Array) -> npt.NDArray[np.float32]:
+    """How well masks (..., row, column) agree with ``truth`` (row, column) or one for each, in float32.
+
+    Nothing against nothing is 0/0, and NaN.
+    """
+    ours, theirs = (part.reshape(*part.shape[:-2], -1).astype(np.bool_) for part in (masks, truth))
+    both = (ours & theirs).sum(axis=-1, dtype=np.float32)
+    either = ours.sum(axis=-1, dtype=np.float32) + theirs.sum(axis=-1, dtype=np.float32) - both
+    with np.errstate(invalid="ignore"):
+        ratio: npt.NDArray[np.float32] = both / either
+    return ratio
+
+
+def _drop_first(flat: Array, mask: Array, smallest: Array, dropped: Array) -> Array:
+    """Masks (map, patch) that keep too many of the patches equal to ``smallest``, without the first of these."""
+    equal = flat == smallest
+    excess = mask.sum(axis=-1, keepdims=True) - (flat.shape[-1] - dropped)
+    return mask & ~(equal & (equal.cumsum(axis=-1) <= excess))
 
 
 def _token(layout: TokenLayout, row: int, column: int) -> int:
