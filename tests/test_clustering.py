@@ -20,8 +20,8 @@ from vitan.probe import ModelInfo
 from vitan.recorder import Recorder
 from vitan.taps import TIMM
 from vitan.tokens import TokenLayout
-from vitan_analyses.clustering.metrics import agreement, contingency, kmeans
-from vitan_analyses.clustering.probe import FLOOR, ClusteringOptions, ClusteringProbe
+from vitan_analyses.clustering.probe import ClusteringOptions, ClusteringProbe
+from vitan_analyses.clusters import FLOOR, agreement, contingency, kmeans
 from vitan_models.clip import image_tower
 from watching import watch
 
@@ -191,7 +191,7 @@ def test_the_order_of_images_and_the_number_of_workers_do_not_matter(monkeypatch
 _THREADS = """
 import numpy as np
 from threadpoolctl import threadpool_info
-from vitan_analyses.clustering import probe
+from vitan_analyses import clusters
 
 import sklearn.cluster  # so that its OpenMP is there to be limited
 
@@ -201,7 +201,7 @@ def kmeans(features, k, **options):
     seen.extend(pool["num_threads"] for pool in threadpool_info())
     return np.arange(len(features)) % k
 
-probe.kmeans = kmeans
+clusters.kmeans = kmeans
 from test_clustering import _blobs, _watched
 _watched(*_blobs()).compute(1)
 print(sorted(set(seen)))

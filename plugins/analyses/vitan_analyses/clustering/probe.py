@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,12 +12,9 @@ from vitan.options import Options, summary
 from vitan.probe import Probe, Recording
 from vitan.results import Record, Result
 
+from ..clusters import FLOOR, METRICS, Agreement, cluster_all, noise, values
 from ..labels import Labels
 from ..pooled import Pooled
-from .metrics import Agreement, Floats, Integers, agreement, kmeans
-
-METRICS = ("nmi", "ari", "purity")
-FLOOR = "noise"
 
 
 class ClusteringOptions(Options):
@@ -50,38 +45,23 @@ class ClusteringProbe(Probe):
         if len(labels) < k or k < 2:
             raise OptionError(f"{len(labels)} images cannot be put into {k} clusters; change --limit or --k")
         jobs = {(name, b): rows.rows(b).numpy() for name, rows in kept.items() for b in self.model.blocks}
-        jobs[FLOOR, 0] = np.random.default_rng(self.options.seed).random((len(labels), self.model.dim), np.float32)
-        found = self._cluster(jobs, labels, k)
+        jobs[FLOOR, 0] = noise(len(labels), self.model.dim, seed=self.options.seed)
+        found = cluster_all(jobs, labels, k, starts=self.options.starts, seed=self.options.seed)
         shape = (len(self.model.blocks), len(METRICS))
         arrays: dict[str, Any] = {
-            name: np.array([_row(found[name, block]) for block in self.model.blocks]).reshape(shape) for name in kept
+            name: np.array([values(found[name, block]) for block in self.model.blocks]).reshape(shape) for name in kept
         }
         return Result(
             records=tuple(self._records(found, k)),
-            arrays=arrays | {FLOOR: np.array(_row(found[FLOOR, 0])), "label": labels},
+            arrays=arrays | {FLOOR: np.array(values(found[FLOOR, 0])), "label": labels},
             axes=dict.fromkeys(kept, ("block", "metric")) | {FLOOR: ("metric",), "label": ("image",)},
             headline=tuple(f"{metric}-{name}" for name in kept for metric in ("purity", "nmi")),
         )
 
-    def _cluster(
-        self, jobs: Mapping[tuple[str, int], Floats], labels: Integers, k: int
-    ) -> dict[tuple[str, int], Agreement | None]:
-        from threadpoolctl import threadpool_limits
-
-        def one(features: Floats) -> Agreement | None:
-            if not np.isfinite(features).all():
-                return None
-            with threadpool_limits(1, user_api="openmp"):  # holds for the thread that asks, so each worker asks
-                return agreement(labels, kmeans(features, k, starts=self.options.starts, seed=self.options.seed))
-
-        # BLAS has one limit for the whole process, so that it is set around all workers and not by each.
-        with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(os.cpu_count()) as pool:
-            return dict(zip(jobs, pool.map(one, jobs.values()), strict=True))
-
     def _records(self, found: Mapping[tuple[str, int], Agreement | None], k: int) -> Iterator[Record]:
         for (name, block), result in found.items():
             why = "" if result else "not clustered: some features are not finite"
-            for metric, value in zip(METRICS, _row(result), strict=True):
+            for metric, value in zip(METRICS, values(result), strict=True):
                 yield Record(
                     metric=f"{metric}-{name}",
                     value=value,
@@ -90,7 +70,3 @@ class ClusteringProbe(Probe):
                     k=k,
                     group=why,
                 )
-
-
-def _row(result: Agreement | None) -> tuple[float, ...]:
-    return tuple(getattr(result, metric) if result else float("nan") for metric in METRICS)

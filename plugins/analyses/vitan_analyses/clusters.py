@@ -1,15 +1,24 @@
-"""How well a clustering agrees with classes, and the clustering itself."""
+"""k-means over the blocks of a model, and how well clusters agree with classes."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Hashable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 Floats: TypeAlias = "npt.NDArray[np.floating[Any]]"
 Integers: TypeAlias = "npt.NDArray[np.integer[Any]]"
+Key = TypeVar("Key", bound=Hashable)
+
+#: The measures of ``Agreement``, in the order of ``values``; what figures call them.
+METRICS = {"nmi": "NMI", "ari": "ARI", "purity": "purity"}
+#: The name of what uniform noise reaches.
+FLOOR = "noise"
 
 
 @dataclass(frozen=True)
@@ -78,3 +87,33 @@ def kmeans(features: Floats, clusters: int, *, starts: int, seed: int) -> Intege
     )
     found: Integers = model.fit_predict(values)
     return found
+
+
+def values(found: Agreement | None) -> tuple[float, ...]:
+    """The measures in the order of ``METRICS``; NaN for what was not clustered."""
+    return tuple(getattr(found, metric) if found else float("nan") for metric in METRICS)
+
+
+def noise(samples: int, channels: int, *, seed: int) -> Floats:
+    """Uniform noise in the shape of features, float32; what it reaches is the floor of every measure."""
+    return np.random.default_rng(seed).random((samples, channels), np.float32)
+
+
+def cluster_all(
+    jobs: Mapping[Key, Floats], labels: Integers, clusters: int, *, starts: int, seed: int
+) -> dict[Key, Agreement | None]:
+    """Cluster each of ``jobs`` (sample, channel) and compare with ``labels``; None where a feature is not finite.
+
+    Jobs run side by side, and their results do not depend on how many do.
+    """
+    from threadpoolctl import threadpool_limits
+
+    def one(features: Floats) -> Agreement | None:
+        if not np.isfinite(features).all():
+            return None
+        with threadpool_limits(1, user_api="openmp"):  # holds for the thread that asks, so each worker asks
+            return agreement(labels, kmeans(features, clusters, starts=starts, seed=seed))
+
+    # BLAS has one limit for the whole process, so that it is set around all workers and not by each.
+    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(os.cpu_count()) as pool:
+        return dict(zip(jobs, pool.map(one, jobs.values()), strict=True))
