@@ -7,7 +7,7 @@ import pytest
 
 import golden
 from vitan.data import Segment
-from vitan.errors import DataError
+from vitan.errors import ImageError
 from vitan_analyses.token_masks import coverage, published_levels, published_regions, regions
 
 GOLDEN = golden.arrays("features_seg.npz")
@@ -147,5 +147,5 @@ def test_pictures_without_objects_have_none():
 
 
 def test_a_mask_of_another_size_is_named():
-    with pytest.raises(DataError, match=r"segment 'of 1' is 3 x 2 pixels, but its picture is 6 x 2"):
+    with pytest.raises(ImageError, match=r"segment 'of 1' is 3 x 2 pixels, but its picture is 6 x 2"):
         regions([segment(np.ones((2, 3)))], (0, 0, 6, 2), (6, 2), (1, 2))

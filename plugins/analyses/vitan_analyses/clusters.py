@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Hashable, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from vitan.results import Record
+
 Floats: TypeAlias = "npt.NDArray[np.floating[Any]]"
 Integers: TypeAlias = "npt.NDArray[np.integer[Any]]"
-Key = TypeVar("Key", bound=Hashable)
+#: What is clustered: its name, and the block.
+Key: TypeAlias = "tuple[str, int]"
 
 #: The measures of ``Agreement``, in the order of ``values``; what figures call them.
 METRICS = {"nmi": "NMI", "ari": "ARI", "purity": "purity"}
@@ -117,3 +120,19 @@ def cluster_all(
     # BLAS has one limit for the whole process, so that it is set around all workers and not by each.
     with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(os.cpu_count()) as pool:
         return dict(zip(jobs, pool.map(one, jobs.values()), strict=True))
+
+
+def records(found: Mapping[Key, Agreement | None], k: int, protocol: str = "default") -> Iterator[Record]:
+    """A record for each measure of each name and block; the floor has no block."""
+    for (name, block), result in found.items():
+        why = "" if result else "not clustered: some features are not finite"
+        for metric, value in zip(METRICS, values(result), strict=True):
+            yield Record(
+                metric=f"{metric}-{name}",
+                value=value,
+                higher_is_better=True,
+                block=None if name == FLOOR else block,
+                k=k,
+                group=why,
+                protocol=protocol,
+            )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,17 +15,25 @@ from . import plots
 from .drawing import Array
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+#: Depths at which the curves of a family are averaged, as in the published figures.
+POINTS = 500
 
 
 @dataclass(frozen=True)
 class Panel:
-    """One panel of a page: a curve for each model, in order, or None; and a line across, such as chance."""
+    """One panel of a page: a curve for each model, in order, or None; and a line across, such as chance.
+
+    ``floors`` are curves of what chance reaches, one for each model, drawn dotted in its colour.
+    """
 
     title: str
     unit: str
-    curves: list[Array | None]
+    curves: Sequence[Array | None]
     across: float | None = None
+    floors: Sequence[Array | None] = ()
 
 
 def depth(drawable: Drawable) -> Array:
@@ -54,18 +62,79 @@ def pen(look: plots.Look) -> dict[str, Any]:
     }
 
 
+def resample(where: Array, curve: Array, points: int = POINTS) -> Array:
+    """A curve over depth at evenly spaced depths from 0 to 1, by straight lines between its blocks.
+
+    ``where`` are the depths of the blocks, ascending; what lies outside them is NaN. Models of different depth then
+    have values at the same places, and can be averaged; the published curves of families are made so.
+    """
+    sampled: Array = np.interp(np.linspace(0, 1, points), where, curve, left=np.nan, right=np.nan)
+    return sampled
+
+
 def line_page(drawables: Sequence[Drawable], panels: Sequence[Panel], *, title: str, subtitle: str = "") -> Figure:
     """A page of panels with a line for each model over depth, and one legend."""
-    columns = min(3, len(panels))
-    rows = -(-len(panels) // columns)
     models = looks(drawables)
-    figure = plots.page(0.5 + 1.8 * rows + 0.18 * -(-len(models) // 4), plots.PAGE * max(columns, 2) / 3)
-    plots.head(figure, title, subtitle)
-    places = figure.subplots(rows, columns, squeeze=False).ravel()
-    for axes, panel in zip(places, panels, strict=False):
+
+    def draw(axes: Axes, panel: Panel) -> None:
         for drawable, look, curve in zip(drawables, models, panel.curves, strict=True):
             if curve is not None:
                 axes.plot(depth(drawable), curve, **pen(look))
+        for drawable, look, floor in zip(drawables, models, panel.floors or [None] * len(models), strict=True):
+            if floor is not None:
+                axes.plot(depth(drawable), floor, color=look.colour, linestyle=":", linewidth=0.9)
+
+    handles = [Line2D([], [], label=look.label, **pen(look)) for look in models]
+    return _page(panels, draw, handles, title, subtitle)
+
+
+def family_page(
+    drawables: Sequence[Drawable], panels: Sequence[Panel], *, title: str, subtitle: str = ""
+) -> Figure | None:
+    """The same page with the mean of each family, models of which are faint; None where every model is alone."""
+    families = list(dict.fromkeys((drawable.model.family, drawable.dataset_name) for drawable in drawables))
+    if len(families) == len(drawables):
+        return None
+    members = {
+        family: [i for i, d in enumerate(drawables) if (d.model.family, d.dataset_name) == family]
+        for family in families
+    }
+    firsts = [drawables[own[0]] for own in members.values()]
+    several = len({name for _, name in families}) > 1
+    labels = [f"{plots.family_label(f)}, {name}" if several else plots.family_label(f) for f, name in families]
+    styles = plots.looks([drawable.model for drawable in firsts], labels)
+
+    def draw(axes: Axes, panel: Panel) -> None:
+        for own, look in zip(members.values(), styles, strict=True):
+            known = [(depth(drawables[i]), curve) for i in own if (curve := panel.curves[i]) is not None]
+            for where, curve in known if len(known) > 1 else ():
+                axes.plot(where, curve, color=look.colour, linewidth=0.6, alpha=0.35)
+            if known:
+                mean = np.mean([resample(where, curve) for where, curve in known], axis=0)
+                axes.plot(np.linspace(0, 1, POINTS), mean, color=look.colour, linewidth=1.6)
+
+    handles = [
+        Line2D([], [], label=f"{look.label} ({len(own)})", color=look.colour, linewidth=1.6)
+        for look, own in zip(styles, members.values(), strict=True)
+    ]
+    return _page(panels, draw, handles, title, subtitle)
+
+
+def _page(
+    panels: Sequence[Panel],
+    draw: Callable[[Axes, Panel], None],
+    handles: Sequence[Line2D],
+    title: str,
+    subtitle: str,
+) -> Figure:
+    """Panels, three in a row, that ``draw`` fills; a legend of ``handles`` below."""
+    columns = min(3, len(panels))
+    rows = -(-len(panels) // columns)
+    figure = plots.page(0.5 + 1.8 * rows + 0.18 * -(-len(handles) // 4), plots.PAGE * max(columns, 2) / 3)
+    plots.head(figure, title, subtitle)
+    places = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axes, panel in zip(places, panels, strict=False):
+        draw(axes, panel)
         if panel.across is not None:
             axes.axhline(panel.across, color=plots.INK, linestyle=":", linewidth=0.8)
         plots.tidy(axes, panel.title, y=panel.unit)
@@ -73,7 +142,6 @@ def line_page(drawables: Sequence[Drawable], panels: Sequence[Panel], *, title: 
         axes.set_xlabel("depth (first block 0, last block 1)", fontsize=plots.LABEL)
     for axes in places[len(panels) :]:
         axes.set_visible(False)
-    handles = [Line2D([], [], label=look.label, **pen(look)) for look in models]
     figure.legend(
         handles=handles, loc="outside lower center", ncols=4, fontsize=plots.LABEL, frameon=False, handlelength=3.5
     )

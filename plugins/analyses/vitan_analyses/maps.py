@@ -102,7 +102,8 @@ def mass_mask(maps: Array, mass: float) -> npt.NDArray[np.bool_]:
     crowded = mask.sum(axis=-1) > flat.shape[-1] - dropped[..., 0]
     if crowded.any():
         mask[crowded] = _drop_first(flat[crowded], mask[crowded], smallest[crowded], dropped[crowded])
-    return mask.reshape(maps.shape)
+    shaped: npt.NDArray[np.bool_] = mask.reshape(maps.shape)
+    return shaped
 
 
 def intersection_over_union(masks: Array, truth: Array) -> npt.NDArray[np.float32]:
@@ -122,7 +123,8 @@ def _drop_first(flat: Array, mask: Array, smallest: Array, dropped: Array) -> Ar
     """Masks (map, patch) that keep too many of the patches equal to ``smallest``, without the first of these."""
     equal = flat == smallest
     excess = mask.sum(axis=-1, keepdims=True) - (flat.shape[-1] - dropped)
-    return mask & ~(equal & (equal.cumsum(axis=-1) <= excess))
+    kept: Array = mask & ~(equal & (equal.cumsum(axis=-1) <= excess))
+    return kept
 
 
 def _token(layout: TokenLayout, row: int, column: int) -> int:

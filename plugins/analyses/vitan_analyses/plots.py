@@ -69,6 +69,11 @@ def model_label(model: ModelInfo) -> str:
     return f"{label} ({weights})" if weights else label
 
 
+def family_label(family: str) -> str:
+    """What a family is called in figures."""
+    return _FAMILIES[family][0] if family in _FAMILIES else family
+
+
 def looks(models: Sequence[ModelInfo], labels: Sequence[str] | None = None) -> list[Look]:
     """A look for each model: colour and marker by family, dashes by patch size.
 

@@ -8,17 +8,23 @@ cropped view, and is resized to the patch grid by Pillow's bicubic filter with a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from PIL import Image
 
-from vitan.errors import DataError
+from vitan.errors import ImageError
+from vitan.probe import Preparation
 
 if TYPE_CHECKING:
-    from vitan.data import Box, Segment
+    from torch import Tensor
+
+    from vitan.data import Box, Sample, Segment
+    from vitan.views import Placement, View
 
 Mask: TypeAlias = "npt.NDArray[np.bool_]"
 Weights: TypeAlias = "npt.NDArray[np.floating[Any]]"
@@ -36,11 +42,34 @@ class Regions(NamedTuple):
     skipped: int  # regions that no patch shows: cut off by the view, or too small
 
 
+@dataclass(frozen=True)
+class TokenMasks(Preparation):
+    """The regions of a sample as tensors, named as in ``Regions``: made once, and shared by all models and analyses."""
+
+    name: ClassVar[str] = "token-masks"
+
+    protocol: Literal["default", "paper"] = "default"
+
+    def prepare(self, sample: Sample, placement: Placement, grid: tuple[int, int], view: View) -> Mapping[str, Tensor]:
+        """See ``Preparation.prepare``; raises ``ImageError`` for a mask that does not fit its picture."""
+        if self.protocol == "paper":
+            crop = view.name == "crop"
+            found = published_regions(sample.segments, placement.picture, grid, crop=crop)
+        else:
+            found = regions(sample.segments, placement.box, placement.picture, grid)
+        return {
+            "weights": torch.from_numpy(found.weights),
+            "labels": torch.from_numpy(found.labels),
+            "union": torch.from_numpy(found.union),
+            "skipped": torch.tensor(found.skipped),
+        }
+
+
 def regions(segments: Sequence[Segment], box: Box, picture: tuple[int, int], grid: tuple[int, int]) -> Regions:
     """Every object on the patches of ``box``, (left, top, right, bottom) of the ``picture`` (width, height), exactly.
 
     Crowds are no objects of their own, but belong to the union, which is where at least half of a patch is covered.
-    Raises ``DataError`` for a mask that is not of the picture's size.
+    Raises ``ImageError`` for a mask that is not of the picture's size.
     """
     found: list[tuple[int, Weights]] = []
     anything = np.zeros((picture[1], picture[0]), np.bool_)
@@ -63,7 +92,7 @@ def published_regions(
 ) -> Regions:
     """Every region by the published rule, crowds among them; ``crop`` for views that show the centre square alone.
 
-    Raises ``DataError`` for a mask that is not of the picture's size.
+    Raises ``ImageError`` for a mask that is not of the picture's size.
     """
     found: list[tuple[int, Weights]] = []
     union = np.zeros(grid, np.bool_)
@@ -118,7 +147,7 @@ def _overlaps(start: float, stop: float, cells: int, pixels: int) -> Weights:
 def _decoded(segment: Segment, picture: tuple[int, int]) -> Mask:
     mask = segment.mask()
     if mask.shape != (picture[1], picture[0]):
-        raise DataError(
+        raise ImageError(
             f"the mask of segment {segment.id!r} is {mask.shape[1]} x {mask.shape[0]} pixels, but its picture is "
             f"{picture[0]} x {picture[1]}; the annotation belongs to another version of the picture"
         )

@@ -15,7 +15,7 @@ from ..drawing import Array, colour, stretch
 from ..maps import mass_mask
 from .grids import photograph
 from .reading import Maps
-from .scenes import outline, varied
+from .scenes import Scene, outline, varied
 
 _COLUMNS, _ROWS = 4, 2
 _DPI = 110  # fewer dots per inch than elsewhere: eight photographs make a large file
@@ -37,23 +37,26 @@ def draw(image: Maps) -> Iterator[Plot]:
     scale = image.scale(maps)
     for axes, (row, head) in zip(figure.subplots(_ROWS, _COLUMNS, squeeze=False).ravel(), heads, strict=False):
         shown = stretch(maps[row, head]) if scale is None else np.clip(maps[row, head] / (scale[1] or 1), 0, 1)
-        over(axes, image, shown, mass_mask(maps[row, head], image.options.mass))
+        over(axes, image.scene, shown, mass_mask(maps[row, head], image.options.mass))
         axes.set_title(f"block {image.model.blocks[row]}, head {head}", fontsize=plots.TITLE, loc="left")
     for axes in figure.axes[len(heads) :]:
         axes.set_visible(False)
     yield Plot(name=f"{image.scene.name}-overlay", figure=figure)
 
 
-def over(axes: Axes, image: Maps, shown: Array, mask: Array) -> None:
+def over(axes: Axes, scene: Scene, shown: Array, mask: Array) -> None:
     """A map from 0 to 1 over the grey photograph, the stronger the less transparent, and the outline of a mask."""
-    photograph(axes, image.scene, grey=True)
-    left, top, right, bottom = image.scene.box
+    photograph(axes, scene, grey=True)
+    left, top, right, bottom = scene.box
     rgba = np.dstack([colour(shown, scale=(0.0, 1.0)), (230 * np.sqrt(shown)).astype(np.uint8)])
     limits = axes.get_xlim(), axes.get_ylim()
     axes.imshow(rgba, extent=(left - 0.5, right - 0.5, bottom - 0.5, top - 0.5), interpolation="none")
-    axes.add_collection(
-        LineCollection(
-            outline(mask, (left - 0.5, top - 0.5, right - 0.5, bottom - 0.5)), colors="white", linewidths=0.8
-        )
-    )
+    draw_outline(axes, scene, mask, "white", 0.8)
     axes.set(xlim=limits[0], ylim=limits[1])
+
+
+def draw_outline(axes: Axes, scene: Scene, mask: Array, shade: str, width: float) -> None:
+    """The border of a mask over what the model saw."""
+    left, top, right, bottom = scene.box
+    lines = outline(mask, (left - 0.5, top - 0.5, right - 0.5, bottom - 0.5))
+    axes.add_collection(LineCollection(lines, colors=shade, linewidths=width))

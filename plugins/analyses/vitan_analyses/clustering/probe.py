@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -10,9 +10,9 @@ import numpy as np
 from vitan.errors import OptionError
 from vitan.options import Options, summary
 from vitan.probe import Probe, Recording
-from vitan.results import Record, Result
+from vitan.results import Result
 
-from ..clusters import FLOOR, METRICS, Agreement, cluster_all, noise, values
+from ..clusters import FLOOR, METRICS, cluster_all, noise, records, values
 from ..labels import Labels
 from ..pooled import Pooled
 
@@ -52,21 +52,8 @@ class ClusteringProbe(Probe):
             name: np.array([values(found[name, block]) for block in self.model.blocks]).reshape(shape) for name in kept
         }
         return Result(
-            records=tuple(self._records(found, k)),
+            records=tuple(records(found, k)),
             arrays=arrays | {FLOOR: np.array(values(found[FLOOR, 0])), "label": labels},
             axes=dict.fromkeys(kept, ("block", "metric")) | {FLOOR: ("metric",), "label": ("image",)},
             headline=tuple(f"{metric}-{name}" for name in kept for metric in ("purity", "nmi")),
         )
-
-    def _records(self, found: Mapping[tuple[str, int], Agreement | None], k: int) -> Iterator[Record]:
-        for (name, block), result in found.items():
-            why = "" if result else "not clustered: some features are not finite"
-            for metric, value in zip(METRICS, values(result), strict=True):
-                yield Record(
-                    metric=f"{metric}-{name}",
-                    value=value,
-                    higher_is_better=True,
-                    block=None if name == FLOOR else block,
-                    k=k,
-                    group=why,
-                )

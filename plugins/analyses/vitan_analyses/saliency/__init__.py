@@ -1,0 +1,36 @@
+"""The ``saliency`` analysis: do heads look at the objects of a picture?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from vitan import ProbeSpec, hookimpl
+
+if TYPE_CHECKING:
+    from vitan.figures import Draw
+    from vitan.probe import Probe
+
+
+@hookimpl
+def vitan_probes() -> Iterator[ProbeSpec]:
+    """One analysis."""
+    yield ProbeSpec(
+        name="saliency",
+        summary="Whether attention finds the objects: IoU of every head's map with the union of the masks.",
+        load=_load,
+        figures=_figures,
+        paper="Teaching Matters: Investigating the Role of Supervision in Vision Transformers (CVPR 2023)",
+    )
+
+
+def _load() -> type[Probe]:
+    from .probe import SaliencyProbe
+
+    return SaliencyProbe
+
+
+def _figures() -> Draw:
+    from .figures import draw
+
+    return draw

@@ -45,8 +45,9 @@ def source_rows(attention: Tensor, layout: TokenLayout) -> Array:
         token = single.get(name)
         row = _mean_of_patches(attention, layout, dtype) if token is None else attention[:, :, token].to(dtype)
         rows.append(row[..., layout.patches])
-    stacked: Array = torch.stack(rows, 1).unflatten(-1, layout.grid).cpu().numpy()
-    return stacked
+    stacked = torch.stack(rows, 1)  # (image, source, head, patch)
+    grids: Array = stacked.view(*stacked.shape[:-1], *layout.grid).cpu().numpy()
+    return grids
 
 
 def masks(rows: Array, layout: TokenLayout, mass: float, *, paper: bool = False) -> Array:
@@ -62,5 +63,6 @@ def masks(rows: Array, layout: TokenLayout, mass: float, *, paper: bool = False)
 
 def _mean_of_patches(attention: Tensor, layout: TokenLayout, dtype: torch.dtype) -> Tensor:
     """Grid row by grid row, which is twice as fast as all queries at once: (image, head, key)."""
-    queries = attention[:, :, layout.patches].unflatten(2, layout.grid)
-    return queries.sum(2, dtype=dtype).sum(2) / layout.n_patches
+    queries = attention[:, :, layout.patches]  # (image, head, query, key)
+    rows = queries.view(*queries.shape[:2], *layout.grid, queries.shape[-1])
+    return rows.sum(2, dtype=dtype).sum(2) / layout.n_patches

@@ -1,0 +1,51 @@
+"""The ``segments`` analyses: do the features of objects fall into their categories?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from vitan import ProbeSpec, hookimpl
+
+if TYPE_CHECKING:
+    from vitan.figures import Draw
+    from vitan.probe import Probe
+
+_PAPER = "Teaching Matters: Investigating the Role of Supervision in Vision Transformers (CVPR 2023)"
+
+
+@hookimpl
+def vitan_probes() -> Iterator[ProbeSpec]:
+    """The same analysis of the centre crop, and of the whole picture at twice the size."""
+    yield ProbeSpec(
+        name="segments",
+        summary="Whether features of objects or parts fall into their categories, block by block, in the crop.",
+        load=_load,
+        figures=_figures,
+        paper=_PAPER,
+    )
+    yield ProbeSpec(
+        name="segments-dense",
+        summary="The same as segments, for the whole picture at twice the size, in windows.",
+        load=_load_dense,
+        figures=_figures,
+        paper=_PAPER,
+    )
+
+
+def _load() -> type[Probe]:
+    from .probe import SegmentsProbe
+
+    return SegmentsProbe
+
+
+def _load_dense() -> type[Probe]:
+    from .probe import DenseSegmentsProbe
+
+    return DenseSegmentsProbe
+
+
+def _figures() -> Draw:
+    from .figures import draw
+
+    return draw

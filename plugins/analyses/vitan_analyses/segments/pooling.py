@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
-import torch
-
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -21,10 +18,9 @@ def window_weights(weights: Sequence[Tensor], windows: Sequence[Window]) -> list
     """
     cut = []
     for window in windows:
-        own = torch.from_numpy(np.ascontiguousarray(window.own))
-        rows, columns = own.shape
+        rows, columns = window.own.shape
         part = weights[window.image][:, window.top : window.top + rows, window.left : window.left + columns]
-        cut.append((part * own).flatten(1))
+        cut.append((part * window.own).flatten(1))
     return cut
 
 
@@ -36,10 +32,7 @@ def pool(features: Tensor, weights: Sequence[Tensor], windows: Sequence[Window],
     """
     pooled: list[Tensor | None] = [None] * pictures
     for window, weight, seen in zip(windows, weights, features, strict=True):
-        if weight.shape[0] == 0:
-            found = seen.new_zeros(0, seen.shape[1], dtype=torch.float32)
-        else:
-            found = weight @ seen.float()
+        found = weight @ seen.float()
         before = pooled[window.image]
         pooled[window.image] = found if before is None else before.add_(found)
     return [rows for rows in pooled if rows is not None]

@@ -1,0 +1,188 @@
+"""The ``saliency`` analysis: masks of attention against masks of objects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor
+from typing_extensions import override
+
+from vitan.accumulators import PerImage
+from vitan.data import Batch
+from vitan.errors import MismatchError
+from vitan.options import Options, summary
+from vitan.probe import ModelInfo, Probe
+from vitan.results import Record, Result
+
+from ..drawing import Array
+from ..maps import intersection_over_union
+from ..token_masks import TokenMasks
+from .floor import random_iou
+from .rows import masks, source_rows, sources
+
+#: For the size of what is stored: a float for the IoU and an integer for the size of each mask.
+_BYTES = 8
+
+
+class SaliencyOptions(Options):
+    """Options of the ``saliency`` analysis."""
+
+    mass: float = Field(0.6, gt=0, le=1, description="share of a map's attention that its mask holds")
+    examples: int = Field(
+        6, ge=0, le=200, description="how many pictures to keep maps of for figures: the first of the dataset"
+    )
+    seed: int = summary(0, ge=0, description="seed of the random masks")
+    protocol: Literal["default", "paper"] = Field(
+        "default",
+        description="where an object is: patches at least half covered, or (paper) any that its resized mask touches",
+    )
+
+
+class SaliencyProbe(Probe):
+    """IoU of the patches that hold most of a head's attention with those of the objects.
+
+    Three sources: CLS, the mean over the patches, and the centre patch; each head, and all heads summed. CLS and
+    registers are no keys. Pictures in which no patch belongs to an object are left out and counted. Of a block's
+    attention three rows a head are read; what is kept is one IoU for each mask, and the mask's size.
+    """
+
+    Options: ClassVar[type[Options]] = SaliencyOptions
+    taps: ClassVar[frozenset[str]] = frozenset({"attention"})
+    needs: ClassVar[frozenset[str]] = frozenset({"masks"})
+
+    def __init__(self, options: Any, model: ModelInfo) -> None:
+        super().__init__(options, model)
+        self.iou, self.size = PerImage(), PerImage()  # by block: (image, source, head + 1), all heads together last
+        self.truth = PerImage()  # patches of the union, (image,), also of those left out
+        self.rows, self.union = PerImage(), PerImage()  # of the examples: (image, source, head, patch), (image, patch)
+        self._masks = self.preparation(options)
+        self._batch: Batch | None = None
+        self._unions = np.empty(0)  # of the batch at hand
+
+    @classmethod
+    @override
+    def preparation(cls, options: Any) -> TokenMasks:
+        return TokenMasks(options.protocol)
+
+    @override
+    def bytes_per_image(self) -> int:
+        layout = self.model.layout
+        return _BYTES * len(self.model.blocks) * len(sources(layout)) * (self.model.heads + 1)
+
+    @override
+    def update_block(self, block: int, taps: Mapping[str, Tensor], batch: Batch) -> None:
+        if self._batch is not batch:
+            self._begin(batch)
+        used = [row for row, union in enumerate(self._unions) if union.any()]
+        if not used:
+            return
+        options, layout = self.options, self.model.layout
+        rows = source_rows(taps["attention"], layout)[used]  # (image, source, head, row, column)
+        found = masks(rows, layout, options.mass, paper=options.protocol == "paper")
+        index = [batch.index[row] for row in used]
+        truth = self._unions[used][:, None, None]
+        self.iou.add(block, index, torch.from_numpy(intersection_over_union(found, truth)))
+        self.size.add(block, index, torch.from_numpy(found.sum((-2, -1), dtype=np.int32)))
+        shown = [i for i, place in enumerate(index) if place < options.examples]
+        if shown:
+            self.rows.add(block, [index[i] for i in shown], torch.from_numpy(rows[shown]).flatten(-2))
+
+    def _begin(self, batch: Batch) -> None:
+        """Keep what belongs to pictures and not to blocks."""
+        unions = torch.stack([one["union"] for one in batch.prepared[self._masks]])  # (image, row, column)
+        self._batch, self._unions = batch, unions.numpy()
+        self.truth.add(0, batch.index, unions.sum((-2, -1)).int())
+        shown = [i for i, place in enumerate(batch.index) if place < self.options.examples and unions[i].any()]
+        if shown:
+            self.union.add(0, [batch.index[i] for i in shown], unions[shown].flatten(1))
+
+    @override
+    def compute(self, n_batches: int) -> Result:
+        """IoU of every head, and for each source and block what heads reach together.
+
+        ``iou-SOURCE`` is (image, block, head) and ``iou-SOURCE-merged`` (image, block) for all heads summed, ``image``
+        (image,) where in the dataset they are. ``example-maps`` (image, block, source, head, patch) and
+        ``example-union`` (image, patch) are of the pictures at ``example``. Raises ``MismatchError`` where no picture
+        has an object.
+        """
+        blocks, names = self.model.blocks, sources(self.model.layout)
+        truth = self.truth.rows(0).numpy()
+        if not truth.any():
+            raise MismatchError(
+                f"in none of {len(truth)} pictures does a patch belong to an object, so that there is nothing to "
+                "compare with; raise --limit or choose another dataset"
+            )
+        iou = np.stack([self.iou.rows(block).numpy() for block in blocks], 1)  # (image, block, source, head + 1)
+        sizes = np.stack([self.size.rows(block).numpy() for block in blocks], 1)
+        arrays: dict[str, Any] = {"image": self.iou.index(blocks[0]).numpy()}
+        axes: dict[str, tuple[str, ...]] = {"image": ("image",)}
+        found: list[Record] = list(self._counts(truth))
+        for i, name in enumerate(names):
+            arrays[f"iou-{name}"], axes[f"iou-{name}"] = iou[:, :, i, :-1], ("image", "block", "head")
+            arrays[f"iou-{name}-merged"], axes[f"iou-{name}-merged"] = iou[:, :, i, -1], ("image", "block")
+            floor = random_iou(
+                sizes[:, :, i, :-1], truth[truth > 0], self.model.layout.n_patches, seed=self.options.seed
+            )
+            for what, row in zip(("random", "random-best-head"), floor, strict=True):
+                arrays[f"iou-{name}-{what}"], axes[f"iou-{name}-{what}"] = row, ("block",)
+            found += self._records(name, iou[:, :, i].astype(np.float64), floor)
+        if self.rows.keys():
+            arrays |= self._examples()
+            axes |= {
+                "example": ("image",),
+                "example-maps": ("image", "block", "source", "head", "patch"),
+                "example-union": ("image", "patch"),
+            }
+        first = f"iou-{names[0]}"
+        headline = tuple(f"{first}-{what}" for what in ("best-head-per-image", "best-fixed-head", "random-best-head"))
+        return Result(records=tuple(found), arrays=arrays, axes=axes, headline=headline)
+
+    def _examples(self) -> dict[str, Array]:
+        maps = [self.rows.rows(block).numpy() for block in self.model.blocks]
+        return {
+            "example": self.union.index(0).numpy(),
+            "example-maps": np.stack(maps, 1),
+            "example-union": self.union.rows(0).numpy(),
+        }
+
+    def _counts(self, truth: Array) -> Iterator[Record]:
+        for metric, value in (
+            ("pictures", int((truth > 0).sum())),
+            ("pictures-without-objects", int((truth == 0).sum())),
+            ("heads", self.model.heads),
+        ):
+            yield Record(metric=metric, value=value, unit=metric.partition("-")[0], protocol=self.options.protocol)
+
+    def _records(self, name: str, iou: Array, floor: tuple[Array, Array]) -> Iterator[Record]:
+        """Records of one source from its IoU (image, block, head + 1) and the two floors (block,)."""
+        heads = iou[..., :-1].mean(0)  # (block, head)
+        columns: dict[str, Array] = {
+            "": heads.mean(1),
+            "-best-head-per-image": iou[..., :-1].max(2).mean(0),
+            "-merged": iou[..., -1].mean(0),
+            "-random": floor[0],
+            "-random-best-head": floor[1],
+        }
+
+        def record(what: str, value: float, row: int, head: int | None = None) -> Record:
+            return Record(
+                metric=f"iou-{name}{what}",
+                value=float(value),
+                higher_is_better=True,
+                block=self.model.blocks[row],
+                head=head,
+                k=self.options.mass,
+                protocol=self.options.protocol,
+            )
+
+        for (row, head), value in np.ndenumerate(heads):
+            yield record("", value, row, head)
+        for row, best in enumerate(heads.argmax(1)):
+            yield record("-best-fixed-head", heads[row, best], row, int(best))
+        for what, values in columns.items():
+            for row, value in enumerate(values):
+                yield record(what, value, row)
