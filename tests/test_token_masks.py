@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pytest
 
-import golden
+from outlined import GOLDEN, Outlined
 from vitan.data import Segment
 from vitan.errors import ImageError
 from vitan_analyses.token_masks import coverage, published_levels, published_regions, regions
 
-GOLDEN = golden.arrays("features_seg.npz")
-DATA = golden.FOLDER / "features_seg_data"
 GRIDS = [key.removesuffix("/grid_skips_loads") for key in GOLDEN.files if key.endswith("/grid_skips_loads")]
+
+#: pycocotools asks numpy in a way that numpy is about to drop.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
 
 def segment(mask, label=1, *, crowd=False):
@@ -24,57 +27,16 @@ def whole(mask):
     return (0, 0, width, height), (width, height)
 
 
-class Annotations:
-    """Annotations as pycocotools reads them, and which of them the published code leaves out."""
-
-    def __init__(self, path):
-        from pycocotools.coco import COCO
-
-        self.coco = COCO(path)
-
-    def segments(self, ids):
-        return [
-            Segment(
-                label=a["category_id"],
-                decode=lambda a=a: self.coco.annToMask(a).astype(bool),
-                crowd=bool(a["iscrowd"]),
-            )
-            for a in self.coco.loadAnns(ids)
-            if a["iscrowd"] or len(a["segmentation"][0]) > 4
-        ]
-
-
-@pytest.fixture(scope="module")
-def coco():
-    return Annotations(next((DATA / "coco" / "annotations").glob("*.json")))
-
-
-@pytest.fixture(scope="module")
-def parts():
-    """The file of each of the published order of samples, and the annotations of its split."""
-    splits = {path.stem: Annotations(path) for path in (DATA / "pin").glob("*.json") if "class_index" not in path.name}
-    images = {}
-    for name, split in splits.items():
-        for image in split.coco.dataset["images"]:
-            if (DATA / "pin" / name / image["file_name"].split("_")[0] / image["file_name"]).exists():
-                images[image["file_name"]] = split, image
-    return images
-
-
 @pytest.mark.golden
 @pytest.mark.parametrize("key", GRIDS)
-def test_published_masks(key, coco, parts):
+def test_published_masks(key):
     """Weights, labels, union and what is left out, for crops on two grids and for the whole picture."""
-    dataset, number, view = key.split("/")
-    ids = GOLDEN[f"{dataset}/{number}/ann_ids"].tolist()
+    name, number, view = key.split("/")
+    sample = _outlined(name)[int(number)]
+    unread = len(GOLDEN[f"{name}/{number}/ann_ids"]) - len(sample.segments)
     rows, columns, skips, loads = GOLDEN[f"{key}/grid_skips_loads"].tolist()
-    if dataset == "coco":
-        image, source = coco.coco.imgs[int(GOLDEN["coco/ids_in_order"][int(number)])], coco
-    else:
-        source, image = parts[_names()[int(number)]]
-    segments = source.segments(ids)
-    found = published_regions(segments, (image["width"], image["height"]), (rows, columns), crop=view != "dense")
-    assert found.skipped + len(ids) - len(segments) == skips
+    found = published_regions(sample.segments, sample.image.size, (rows, columns), crop=view != "dense")
+    assert found.skipped + unread == skips
     assert len(found.labels) == loads
     if loads:
         np.testing.assert_allclose(found.weights, GOLDEN[f"{key}/masks"], atol=1e-7)
@@ -82,10 +44,7 @@ def test_published_masks(key, coco, parts):
         assert np.array_equal(found.union, GOLDEN[f"{key}/union"].astype(bool))
 
 
-def _names():
-    """The published order of the samples that the groups count through."""
-    count = len({key.split("/")[1] for key in GOLDEN.files if key.startswith("pin/") and key.endswith("/ann_ids")})
-    return next(GOLDEN[k] for k in GOLDEN.files if k.startswith("pin/samples_persc") and len(GOLDEN[k]) == count)
+_outlined = cache(Outlined)
 
 
 def test_coverage_by_hand():

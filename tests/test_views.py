@@ -10,6 +10,7 @@ from PIL import Image
 from torchvision import transforms
 
 import golden
+from golden_toys import toy_tokens
 from vitan.data import Batch
 from vitan.errors import ImageError, UnknownNameError
 from vitan.images import open_image
@@ -201,21 +202,6 @@ def test_the_published_sizes_of_dense_pictures() -> None:
         exact = Dense(224, patch).scaled(width, height)
         assert 0 <= exact[0] - wide <= patch
         assert 0 <= exact[1] - high <= patch
-
-
-def toy_tokens(pixels: torch.Tensor, patch: int) -> torch.Tensor:
-    """The golden set's toy features of normalised windows (window, 3, height, width): (window, patch, 9)."""
-    blocks = pixels.unfold(2, patch, patch).unfold(3, patch, patch)  # (window, 3, row, column, patch, patch)
-    mean, square = blocks.mean((-2, -1)), blocks.square().mean((-2, -1))
-    rows, columns = mean.shape[-2:]
-    row = (torch.arange(rows) / rows)[:, None].expand(rows, columns)
-    column = (torch.arange(columns) / columns).expand(rows, columns)
-    whole = pixels.mean((1, 2, 3))
-    parts = [
-        torch.cat([m, s, row[None], column[None], w.expand(1, rows, columns)])
-        for m, s, w in zip(mean, square, whole, strict=True)
-    ]
-    return torch.stack(parts).flatten(2).transpose(1, 2)
 
 
 def stitched(view: View, image: Image.Image, patch: int) -> torch.Tensor:
