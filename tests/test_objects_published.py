@@ -71,7 +71,7 @@ def test_published_object_features(key: str) -> None:
     found = np.stack([torch.cat(probe.features.rows(block)).numpy() for block in probe.model.blocks], 1)
     assert len(expected) <= len(found)
     assert np.array_equal(torch.cat(probe.labels.rows(0)).numpy()[: len(labels)], labels)
-    np.testing.assert_allclose(found[: len(expected)], expected, atol=2e-5, rtol=1e-4)
+    np.testing.assert_allclose(found[: len(expected)], expected, atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("key", [k for k in GOLDEN.files if k.startswith("pipeline/") and k.endswith("_nmi_ari_pur")])

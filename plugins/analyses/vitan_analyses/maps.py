@@ -13,6 +13,9 @@ from vitan.tokens import TokenLayout
 
 Array: TypeAlias = "npt.NDArray[Any]"
 
+#: Patches that are sorted at a time, so that what is made of them stays in the processor's cache.
+_SLAB = 1 << 16
+
 #: Stands for the average over all patch queries where a token index is expected.
 ALL_PATCHES = -1
 
@@ -92,18 +95,12 @@ def mass_mask(maps: Array, mass: float) -> npt.NDArray[np.bool_]:
     """
     if not 0 < mass <= 1:
         raise OptionError(f"mass is {mass}; it is the fraction of attention to keep, above 0 and at most 1")
-    flat = maps.reshape(*maps.shape[:-2], -1)  # (..., patch)
-    # Only values are sorted, which is far faster than their order; equal values at the border are told apart below.
-    ascending = np.sort(flat, axis=-1)
-    cumulative = torch.from_numpy(ascending).cumsum(-1, dtype=torch.float64).numpy()
-    dropped = (~(cumulative > (1 - mass) * cumulative[..., -1:])).sum(axis=-1, keepdims=True)
-    smallest = np.take_along_axis(ascending, np.minimum(dropped, flat.shape[-1] - 1), axis=-1)
-    mask = (flat >= smallest) & (dropped < flat.shape[-1])
-    crowded = mask.sum(axis=-1) > flat.shape[-1] - dropped[..., 0]
-    if crowded.any():
-        mask[crowded] = _drop_first(flat[crowded], mask[crowded], smallest[crowded], dropped[crowded])
-    shaped: npt.NDArray[np.bool_] = mask.reshape(maps.shape)
-    return shaped
+    flat = maps.reshape(-1, maps.shape[-2] * maps.shape[-1])  # (map, patch)
+    mask = np.empty(flat.shape, np.bool_)
+    step = max(1, _SLAB // flat.shape[1])
+    for first in range(0, len(flat), step):
+        mask[first : first + step] = _mass_mask(flat[first : first + step], mass)
+    return mask.reshape(maps.shape)
 
 
 def intersection_over_union(masks: Array, truth: Array) -> npt.NDArray[np.float32]:
@@ -112,19 +109,42 @@ def intersection_over_union(masks: Array, truth: Array) -> npt.NDArray[np.float3
     Nothing against nothing is 0/0, and NaN.
     """
     ours, theirs = (part.reshape(*part.shape[:-2], -1).astype(np.bool_) for part in (masks, truth))
-    both = (ours & theirs).sum(axis=-1, dtype=np.float32)
-    either = ours.sum(axis=-1, dtype=np.float32) + theirs.sum(axis=-1, dtype=np.float32) - both
+    both = _counts(ours & theirs)
+    either = _counts(ours) + _counts(theirs) - both
     with np.errstate(invalid="ignore"):
         ratio: npt.NDArray[np.float32] = both / either
     return ratio
 
 
-def _drop_first(flat: Array, mask: Array, smallest: Array, dropped: Array) -> Array:
-    """Masks (map, patch) that keep too many of the patches equal to ``smallest``, without the first of these."""
-    equal = flat == smallest
-    excess = mask.sum(axis=-1, keepdims=True) - (flat.shape[-1] - dropped)
-    kept: Array = mask & ~(equal & (equal.cumsum(axis=-1) <= excess))
+def _mass_mask(flat: Array, mass: float) -> npt.NDArray[np.bool_]:
+    """``mass_mask`` of (map, patch). Only values are sorted, which is far faster than to sort their places."""
+    count, patches = flat.shape
+    ascending = np.sort(flat, axis=-1)
+    cumulative = torch.from_numpy(ascending).cumsum(-1, dtype=torch.float64)
+    total = cumulative[:, -1:]
+    dropped = torch.searchsorted(cumulative, (1 - mass) * total, right=True).numpy()[:, 0]
+    which = np.arange(count)
+    border = ascending[which, np.minimum(dropped, patches - 1)]
+    border[~(total.numpy()[:, 0] > 0)] = np.inf  # nothing is kept without mass
+    mask: npt.NDArray[np.bool_] = flat >= border[:, None]
+    crowded = (dropped > 0) & (ascending[which, np.maximum(dropped - 1, 0)] == border)
+    if crowded.any():
+        mask[crowded] = _drop_first(flat[crowded], border[crowded], dropped[crowded])
+    return mask
+
+
+def _drop_first(flat: Array, border: Array, dropped: Array) -> Array:
+    """Masks of maps (map, patch) with more patches equal to ``border`` than are kept; the first of these are not."""
+    mask, equal = flat >= border[:, None], flat == border[:, None]
+    excess = mask.sum(axis=-1) - (flat.shape[-1] - dropped)
+    kept: Array = mask & ~(equal & (equal.cumsum(axis=-1) <= excess[:, None]))
     return kept
+
+
+def _counts(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
+    """How many are set along the last axis."""
+    counts: npt.NDArray[np.float32] = mask.view(np.uint8).sum(axis=-1, dtype=np.uint32).astype(np.float32)
+    return counts
 
 
 def _token(layout: TokenLayout, row: int, column: int) -> int:

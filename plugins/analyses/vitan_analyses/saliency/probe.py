@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -61,7 +61,10 @@ class SaliencyProbe(Probe):
         self.rows, self.union = PerImage(), PerImage()  # of the examples: (image, source, head, patch), (image, patch)
         self._masks = self.preparation(options)
         self._batch: Batch | None = None
-        self._unions = np.empty(0)  # of the batch at hand
+        # Of the batch at hand: the unions, which pictures have one, and the rows of the blocks so far.
+        self._unions: Array = np.empty(0)
+        self._used: list[int] = []
+        self._rows: list[Array] = []
 
     @classmethod
     @override
@@ -77,24 +80,31 @@ class SaliencyProbe(Probe):
     def update_block(self, block: int, taps: Mapping[str, Tensor], batch: Batch) -> None:
         if self._batch is not batch:
             self._begin(batch)
-        used = [row for row, union in enumerate(self._unions) if union.any()]
-        if not used:
+        if not self._used:
             return
+        rows = source_rows(taps["attention"], self.model.layout)
+        self._rows.append(rows if len(self._used) == len(batch) else rows[self._used])
+        if block == self.model.blocks[-1]:
+            self._compare(np.stack(self._rows), [batch.index[row] for row in self._used])
+
+    def _compare(self, rows: Array, index: Sequence[int]) -> None:
+        """Turn rows (block, image, source, head, row, column) into masks; all blocks at once, as each is little."""
         options, layout = self.options, self.model.layout
-        rows = source_rows(taps["attention"], layout)[used]  # (image, source, head, row, column)
         found = masks(rows, layout, options.mass, paper=options.protocol == "paper")
-        index = [batch.index[row] for row in used]
-        truth = self._unions[used][:, None, None]
-        self.iou.add(block, index, torch.from_numpy(intersection_over_union(found, truth)))
-        self.size.add(block, index, torch.from_numpy(found.sum((-2, -1), dtype=np.int32)))
+        iou = torch.from_numpy(intersection_over_union(found, self._unions[self._used][:, None, None]))
+        size = torch.from_numpy(found.sum((-2, -1), dtype=np.int32))
         shown = [i for i, place in enumerate(index) if place < options.examples]
-        if shown:
-            self.rows.add(block, [index[i] for i in shown], torch.from_numpy(rows[shown]).flatten(-2))
+        for i, block in enumerate(self.model.blocks):
+            self.iou.add(block, index, iou[i])
+            self.size.add(block, index, size[i])
+            if shown:
+                self.rows.add(block, [index[i] for i in shown], torch.from_numpy(rows[i, shown]).flatten(-2))
 
     def _begin(self, batch: Batch) -> None:
         """Keep what belongs to pictures and not to blocks."""
         unions = torch.stack([one["union"] for one in batch.prepared[self._masks]])  # (image, row, column)
-        self._batch, self._unions = batch, unions.numpy()
+        self._batch, self._unions, self._rows = batch, unions.numpy(), []
+        self._used = [row for row, union in enumerate(self._unions) if union.any()]
         self.truth.add(0, batch.index, unions.sum((-2, -1)).int())
         shown = [i for i, place in enumerate(batch.index) if place < self.options.examples and unions[i].any()]
         if shown:
