@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -39,14 +40,27 @@ def source_rows(attention: Tensor, layout: TokenLayout) -> Array:
             "give the layout of the same model"
         )
     single = {"cls": layout.cls, "center": positions(layout)["center"]}
-    found = np.empty((attention.shape[0], len(sources(layout)), attention.shape[1], layout.n_patches), np.float32)
-    for i, name in enumerate(sources(layout)):
-        token = single.get(name)
-        if token is None:
-            _mean_of_patches(attention, layout, found[:, i])
-        else:
-            found[:, i] = attention[:, :, token, layout.patches].float().cpu().numpy()
+    tokens = [single.get(name) for name in sources(layout)]
+    if attention.device.type == "cpu":  # picture by picture, so that single rows are still in the processor's cache
+        found = np.empty((len(attention), len(tokens), attention.shape[1], layout.n_patches), np.float32)
+        for one, rows in zip(attention, found, strict=True):
+            _read(one.float().numpy(), layout, tokens, rows)
+    else:
+        patches = attention[..., layout.patches]
+        mean = patches[:, :, layout.patches].mean(2, dtype=torch.float32)
+        each = [mean if token is None else patches[:, :, token].float() for token in tokens]
+        found = torch.stack(each, 1).cpu().numpy()
     return found.reshape(*found.shape[:-1], *layout.grid)
+
+
+def _read(attention: Array, layout: TokenLayout, tokens: Sequence[int | None], out: Array) -> None:
+    """The rows of one picture (head, query, key) into ``out`` (source, head, key); None is the mean over patches."""
+    for token, rows in sorted(zip(tokens, out, strict=True), key=lambda pair: pair[0] is not None):
+        if token is None:  # first, as it reads everything
+            np.einsum("hqk->hk", attention[:, layout.patches, layout.patches], out=rows)
+            rows /= layout.n_patches
+        else:
+            rows[:] = attention[:, token, layout.patches]
 
 
 def masks(rows: Array, layout: TokenLayout, mass: float, *, paper: bool = False) -> Array:
@@ -58,14 +72,3 @@ def masks(rows: Array, layout: TokenLayout, mass: float, *, paper: bool = False)
     equal = [paper and name != "patches" for name in sources(layout)]
     merged = [merge_heads(rows[..., i, :, :, :], equal=one) for i, one in enumerate(equal)]
     return mass_mask(np.concatenate([rows, np.stack(merged, axis=-4)], axis=-3), mass)
-
-
-def _mean_of_patches(attention: Tensor, layout: TokenLayout, out: Array) -> None:
-    """The mean over patch queries in one read, into ``out`` (image, head, key)."""
-    queries = attention[:, :, layout.patches]  # (image, head, query, key)
-    if queries.device.type == "cpu" and queries.dtype == torch.float32:  # numpy is twice as fast here as torch's sum
-        np.einsum("ihqk->ihk", queries[..., layout.patches].numpy(), out=out)
-    else:  # grid row by grid row, which is faster than all queries at once
-        rows = queries.view(*queries.shape[:2], *layout.grid, queries.shape[-1])
-        out[:] = rows.sum(2, dtype=torch.float32).sum(2)[..., layout.patches].cpu().numpy()
-    out /= layout.n_patches
