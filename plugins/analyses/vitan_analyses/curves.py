@@ -91,7 +91,7 @@ def line_page(drawables: Sequence[Drawable], panels: Sequence[Panel], *, title: 
 def family_page(
     drawables: Sequence[Drawable], panels: Sequence[Panel], *, title: str, subtitle: str = ""
 ) -> Figure | None:
-    """The same page with the mean of each family, models of which are faint; None where every model is alone."""
+    """The same page with the mean of each family, its models faint behind it; None where every model is alone."""
     families = list(dict.fromkeys((drawable.model.family, drawable.dataset_name) for drawable in drawables))
     if len(families) == len(drawables):
         return None
@@ -106,15 +106,16 @@ def family_page(
 
     def draw(axes: Axes, panel: Panel) -> None:
         for own, look in zip(members.values(), styles, strict=True):
-            known = [(depth(drawables[i]), curve) for i in own if (curve := panel.curves[i]) is not None]
-            for where, curve in known if len(known) > 1 else ():
-                axes.plot(where, curve, color=look.colour, linewidth=0.6, alpha=0.35)
-            if known:
-                mean = np.mean([resample(where, curve) for where, curve in known], axis=0)
-                axes.plot(np.linspace(0, 1, POINTS), mean, color=look.colour, linewidth=1.6)
+            for curves, style in ((panel.curves, "-"), (panel.floors or [None] * len(drawables), ":")):
+                known = [(depth(drawables[i]), curve) for i in own if (curve := curves[i]) is not None]
+                for where, curve in known if len(known) > 1 and style == "-" else ():
+                    axes.plot(where, curve, color=look.colour, linewidth=0.6, alpha=0.35)
+                if known:
+                    mean = np.mean([resample(where, curve) for where, curve in known], axis=0)
+                    axes.plot(np.linspace(0, 1, POINTS), mean, color=look.colour, linestyle=style, linewidth=1.5)
 
     handles = [
-        Line2D([], [], label=f"{look.label} ({len(own)})", color=look.colour, linewidth=1.6)
+        Line2D([], [], label=f"{look.label} ({len(own)})", color=look.colour, linewidth=1.5)
         for look, own in zip(styles, members.values(), strict=True)
     ]
     return _page(panels, draw, handles, title, subtitle)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .probe import SaliencyOptions
 
 _TITLE = "Do heads look at the objects?"
+_SHORT = {"cls": "CLS", "patches": "patches", "center": "centre"}
 
 
 def draw(drawables: Sequence[Drawable]) -> Iterator[Drawing]:
@@ -33,7 +34,7 @@ def draw(drawables: Sequence[Drawable]) -> Iterator[Drawing]:
     panels = list(_panels(drawables))
     note = f"{_note(drawables[0])}; dotted: random masks of the same sizes"
     yield Plot(name="compare-saliency", figure=line_page(drawables, panels, title=_TITLE, subtitle=note))
-    families = family_page(drawables, panels, title=f"{_TITLE} Families", subtitle=_note(drawables[0]))
+    families = family_page(drawables, panels, title=f"{_TITLE} Families", subtitle=note)
     if families:
         yield Plot(name="compare-saliency-families", figure=families)
 
@@ -48,7 +49,7 @@ def _note(drawable: Drawable) -> str:
 def _panels(drawables: Sequence[Drawable]) -> Iterator[Panel]:
     """The best head of each picture, and the mean over heads: a panel for each source that some model has."""
     for what, title in (("best", "best head of each picture"), ("mean", "mean over heads")):
-        for name, word in SOURCES.items():
+        for name, word in _SHORT.items():
             found = [_Curves(d, name) if f"iou-{name}" in d.result.arrays else None for d in drawables]
             if any(found):
                 curves = [getattr(one, what) if one else None for one in found]

@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 
     from .probe import SaliencyOptions
 
-_COLUMNS = 5
+_COLUMNS = 3
 _DPI = 110  # fewer dots per inch than elsewhere: many photographs make a large file
 _UNION = "#ffd400"
 
 
 def draw(drawable: Drawable) -> Iterator[Plot]:
-    """A page for each example: a row for each source, with the best head of each of five blocks."""
+    """A page for each example: a row for each source, with the best head of each of the three best blocks."""
     arrays, layout = drawable.result.arrays, drawable.model.layout
     row_of = {int(place): row for row, place in enumerate(arrays["image"])}
     for i, place in enumerate(arrays.get("example", ())):
@@ -70,7 +70,7 @@ def _page(drawable: Drawable, shown: Scene, maps: Array, union: Array, iou: Arra
             _outlined(axes, shown, union)
             axes.set_title(
                 f"block {drawable.model.blocks[row]}, head {head}: {iou[row, source, head]:.2f}",
-                fontsize=plots.TICK,
+                fontsize=plots.LABEL,
                 loc="left",
             )
         for axes in places[source, 1 + len(blocks) :]:

@@ -173,6 +173,7 @@ class SaliencyProbe(Probe):
         columns: dict[str, Array] = {
             "": heads.mean(1),
             "-best-head-per-image": iou[..., :-1].max(2).mean(0),
+            "-best-fixed-head": heads.max(1),
             "-merged": iou[..., -1].mean(0),
             "-random": floor[0],
             "-random-best-head": floor[1],
