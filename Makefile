@@ -26,6 +26,7 @@ bench: $(VENV)/.dev  ## what the analyses cost beside the forward pass; prints r
 	$(RUN) benchmarks.keypoints
 	$(RUN) benchmarks.video
 	$(RUN) benchmarks.neighbours
+	$(RUN) benchmarks.objects
 
 check: lint test check-example check-wheel  ## all that must hold before a change lands
 
