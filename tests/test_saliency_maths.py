@@ -11,9 +11,9 @@ import torch
 import golden
 from vitan.errors import MismatchError
 from vitan.tokens import TokenLayout
-from vitan_analyses.maps import intersection_over_union, mass_mask
+from vitan_analyses.maps import mass_mask, overlap
 from vitan_analyses.saliency.floor import random_iou
-from vitan_analyses.saliency.rows import masks, source_rows, sources
+from vitan_analyses.saliency.rows import saliency_maps, sources
 
 GOLDEN = golden.arrays("features_seg.npz")
 CASES = sorted({key.split("/")[1] for key in GOLDEN.files if key.startswith("saliency/") and key.endswith("/attn")})
@@ -40,14 +40,14 @@ def test_published_masks_and_their_iou(case: str) -> None:
     prefix = f"saliency/{case}"
     attention = torch.from_numpy(GOLDEN[f"{prefix}/attn"])  # the blocks take the place of images
     layout = square(attention.shape[-1])
-    rows = source_rows(attention, layout)
+    maps = saliency_maps(attention, layout)
     for i, mass in enumerate(GOLDEN[f"{prefix}/masses"].tolist()):
-        ours = masks(rows, layout, mass)
+        ours = mass_mask(maps, mass)
         for key, source, heads in published(prefix, "mask"):
             assert np.array_equal(ours[:, source, heads], GOLDEN[key][i].astype(bool)), key
         for key, source, heads in published(prefix, "iou"):
             for j, truth in enumerate(GOLDEN[f"{prefix}/gt"]):
-                iou = intersection_over_union(ours[:, source, heads], truth)
+                iou, _ = overlap(ours[:, source, heads], truth)
                 np.testing.assert_allclose(iou, GOLDEN[key][i, j], atol=1e-6)
 
 
@@ -58,44 +58,49 @@ def test_published_masks_of_the_six_in_a_row_and_of_each_alone(case: str) -> Non
     prefix = f"saliency/{case}"
     attention = torch.from_numpy(GOLDEN[f"{prefix}/alias_attn"])
     layout = square(attention.shape[-1])
-    rows = source_rows(attention, layout)
     mass = float(GOLDEN[f"{prefix}/masses"][0])
     for name, paper in (("mask_in_loop", True), ("mask_fresh", False)):
-        ours = masks(rows, layout, mass, paper=paper)
+        ours = mass_mask(saliency_maps(attention, layout, paper=paper), mass)
         for key, source, heads in published(f"{prefix}/alias", name):
             assert np.array_equal(ours[:, source, heads], GOLDEN[key].astype(bool)), key
-    assert not np.array_equal(masks(rows, layout, mass), masks(rows, layout, mass, paper=True))
+    alone, in_a_row = (saliency_maps(attention, layout, paper=paper) for paper in (False, True))
+    assert not np.array_equal(mass_mask(alone, mass), mass_mask(in_a_row, mass))
 
 
 @pytest.mark.golden
 @pytest.mark.skipif("saliency/union_empty_iou" not in GOLDEN.files, reason="not in this set")
 def test_published_iou_of_nothing_with_nothing() -> None:
     nothing = np.zeros((1, 1, 7, 7), np.bool_)
-    np.testing.assert_array_equal(intersection_over_union(nothing, nothing[0, 0]), GOLDEN["saliency/union_empty_iou"])
+    np.testing.assert_array_equal(overlap(nothing, nothing[0, 0])[0], GOLDEN["saliency/union_empty_iou"])
 
 
 def test_iou_by_hand() -> None:
     ours = np.array([[[True, True], [False, False]], [[False, False], [False, False]]])
-    assert intersection_over_union(ours, np.array([[True, False], [True, False]])).tolist() == [pytest.approx(1 / 3), 0]
+    iou, size = overlap(ours, np.array([[True, False], [True, False]]))
+    assert iou.tolist() == [pytest.approx(1 / 3), 0]
+    assert size.tolist() == [2, 0]
 
 
-def test_rows_by_hand() -> None:
+def test_maps_by_hand() -> None:
     """CLS and a register in front of 1 x 2 patches; the register is neither query nor key."""
     layout = TokenLayout(("cls", "register"), (1, 2))
     attention = torch.arange(16.0).reshape(1, 1, 4, 4)
-    rows = source_rows(attention.half(), layout)
-    assert rows.dtype == np.float32
-    assert rows.reshape(3, 2).tolist() == [[2.0, 3.0], [12.0, 13.0], [10.0, 11.0]]  # cls, patches, center
+    maps = saliency_maps(attention.half(), layout)
+    assert maps.dtype == np.float32
+    assert maps[0, :, 0, 0].tolist() == [[2.0, 3.0], [12.0, 13.0], [10.0, 11.0]]  # cls, patches, center
+    assert np.array_equal(maps[:, :, 1], maps[:, :, 0])  # the only head is all heads together
     with pytest.raises(MismatchError, match="does not fit 2 tokens"):
-        source_rows(attention, TokenLayout((), (1, 2)))
+        saliency_maps(attention, TokenLayout((), (1, 2)))
 
 
 def test_models_without_cls_have_two_sources() -> None:
     layout = TokenLayout(("register",), (2, 3))
-    rows = source_rows(torch.rand(2, 4, 7, 7), layout)
+    attention = torch.rand(2, 4, 7, 7)
+    maps = saliency_maps(attention, layout)
     assert sources(layout) == ("patches", "center")
-    assert rows.shape == (2, 2, 4, 2, 3)
-    assert masks(rows, layout, 0.6).shape == (2, 2, 5, 2, 3)
+    assert maps.shape == (2, 2, 5, 2, 3)
+    np.testing.assert_allclose(maps[:, 0, :-1], attention[..., 1:, 1:].mean(2).view(2, 4, 2, 3), rtol=1e-5)
+    np.testing.assert_allclose(maps[:, :, -1], maps[:, :, :-1].sum(2), rtol=1e-5)
 
 
 @pytest.mark.parametrize("mass", [0.1, 0.6, 1.0])

@@ -103,17 +103,17 @@ def mass_mask(maps: Array, mass: float) -> npt.NDArray[np.bool_]:
     return mask.reshape(maps.shape)
 
 
-def intersection_over_union(masks: Array, truth: Array) -> npt.NDArray[np.float32]:
-    """How well masks (..., row, column) agree with ``truth`` (row, column) or one for each, in float32.
+def overlap(masks: Array, truth: Array) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int32]]:
+    """How well masks (..., row, column) agree with ``truth``, which may have fewer axes: IoU, and their sizes.
 
-    Nothing against nothing is 0/0, and NaN.
+    The first is intersection over union in float32, where nothing against nothing is 0/0, and NaN.
     """
-    ours, theirs = (part.reshape(*part.shape[:-2], -1).astype(np.bool_) for part in (masks, truth))
-    both = _counts(ours & theirs)
-    either = _counts(ours) + _counts(theirs) - both
+    ours, theirs = (part.reshape(*part.shape[:-2], -1).astype(np.bool_, copy=False) for part in (masks, truth))
+    size, both = _counts(ours), _counts(ours & theirs)
+    either = size + _counts(theirs) - both
     with np.errstate(invalid="ignore"):
-        ratio: npt.NDArray[np.float32] = both / either
-    return ratio
+        ratio: npt.NDArray[np.float32] = both.astype(np.float32) / either.astype(np.float32)
+    return ratio, size
 
 
 def _mass_mask(flat: Array, mass: float) -> npt.NDArray[np.bool_]:
@@ -141,9 +141,9 @@ def _drop_first(flat: Array, border: Array, dropped: Array) -> Array:
     return kept
 
 
-def _counts(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
+def _counts(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.int32]:
     """How many are set along the last axis."""
-    counts: npt.NDArray[np.float32] = mask.view(np.uint8).sum(axis=-1, dtype=np.uint32).astype(np.float32)
+    counts: npt.NDArray[np.int32] = mask.view(np.uint8).sum(axis=-1, dtype=np.int32)
     return counts
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -19,10 +19,10 @@ from vitan.probe import ModelInfo, Probe
 from vitan.results import Record, Result
 
 from ..drawing import Array
-from ..maps import intersection_over_union
+from ..maps import mass_mask, overlap
 from ..token_masks import TokenMasks
 from .floor import random_iou
-from .rows import masks, source_rows, sources
+from .rows import map_shape, saliency_maps, sources
 
 #: For the size of what is stored: a float for the IoU and an integer for the size of each mask.
 _BYTES = 8
@@ -61,10 +61,8 @@ class SaliencyProbe(Probe):
         self.rows, self.union = PerImage(), PerImage()  # of the examples: (image, source, head, patch), (image, patch)
         self._masks = self.preparation(options)
         self._batch: Batch | None = None
-        # Of the batch at hand: the unions, which pictures have one, and the rows of the blocks so far.
-        self._unions: Array = np.empty(0)
-        self._used: list[int] = []
-        self._rows: list[Array] = []
+        self._unions: Array = np.empty(0)  # of the batch at hand: (image, row, column)
+        self._maps: Array = np.empty(0)  # likewise: (block, image, source, head + 1, row, column)
 
     @classmethod
     @override
@@ -80,35 +78,35 @@ class SaliencyProbe(Probe):
     def update_block(self, block: int, taps: Mapping[str, Tensor], batch: Batch) -> None:
         if self._batch is not batch:
             self._begin(batch)
-        if not self._used:
-            return
-        rows = source_rows(taps["attention"], self.model.layout)
-        self._rows.append(rows if len(self._used) == len(batch) else rows[self._used])
-        if block == self.model.blocks[-1]:
-            self._compare(np.stack(self._rows), [batch.index[row] for row in self._used])
-
-    def _compare(self, rows: Array, index: Sequence[int]) -> None:
-        """Turn rows (block, image, source, head, row, column) into masks; all blocks at once, as each is little."""
-        options, layout = self.options, self.model.layout
-        found = masks(rows, layout, options.mass, paper=options.protocol == "paper")
-        iou = torch.from_numpy(intersection_over_union(found, self._unions[self._used][:, None, None]))
-        size = torch.from_numpy(found.sum((-2, -1), dtype=np.int32))
-        shown = [i for i, place in enumerate(index) if place < options.examples]
-        for i, block in enumerate(self.model.blocks):
-            self.iou.add(block, index, iou[i])
-            self.size.add(block, index, size[i])
-            if shown:
-                self.rows.add(block, [index[i] for i in shown], torch.from_numpy(rows[i, shown]).flatten(-2))
+        layout, blocks = self.model.layout, self.model.blocks
+        into = self._maps[blocks.index(block)]
+        saliency_maps(taps["attention"], layout, paper=self.options.protocol == "paper", out=into)
+        if block == blocks[-1]:
+            self._compare(batch)
 
     def _begin(self, batch: Batch) -> None:
-        """Keep what belongs to pictures and not to blocks."""
+        """Keep what belongs to pictures and not to blocks, and make room."""
         unions = torch.stack([one["union"] for one in batch.prepared[self._masks]])  # (image, row, column)
-        self._batch, self._unions, self._rows = batch, unions.numpy(), []
-        self._used = [row for row, union in enumerate(self._unions) if union.any()]
+        self._batch, self._unions = batch, unions.numpy()
+        shape = map_shape(self.model.layout, self.model.heads)
+        self._maps = np.empty((len(self.model.blocks), len(batch), *shape), np.float32)
         self.truth.add(0, batch.index, unions.sum((-2, -1)).int())
-        shown = [i for i, place in enumerate(batch.index) if place < self.options.examples and unions[i].any()]
-        if shown:
-            self.union.add(0, [batch.index[i] for i in shown], unions[shown].flatten(1))
+
+    def _compare(self, batch: Batch) -> None:
+        """Turn maps into masks, of all blocks at once, as each is little; pictures without objects have no numbers."""
+        used = [row for row, union in enumerate(self._unions) if union.any()]
+        shown = [row for row in used if batch.index[row] < self.options.examples]
+        iou, size = overlap(mass_mask(self._maps, self.options.mass), self._unions[:, None, None])
+        index = [batch.index[row] for row in used]
+        for i, block in enumerate(self.model.blocks if used else ()):
+            self.iou.add(block, index, torch.from_numpy(iou[i, used]))
+            self.size.add(block, index, torch.from_numpy(size[i, used]))
+        if not shown:
+            return
+        index = [batch.index[row] for row in shown]
+        self.union.add(0, index, torch.from_numpy(self._unions[shown]).flatten(1))
+        for i, block in enumerate(self.model.blocks):
+            self.rows.add(block, index, torch.from_numpy(self._maps[i, shown, :, :-1]).flatten(-2))
 
     @override
     def compute(self, n_batches: int) -> Result:
