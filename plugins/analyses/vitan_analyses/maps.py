@@ -112,7 +112,7 @@ def overlap(masks: Array, truth: Array) -> tuple[npt.NDArray[np.float32], npt.ND
     size, both = _counts(ours), _counts(ours & theirs)
     either = size + _counts(theirs) - both
     with np.errstate(invalid="ignore"):
-        ratio: npt.NDArray[np.float32] = both.astype(np.float32) / either.astype(np.float32)
+        ratio: npt.NDArray[np.float32] = np.divide(both, either, dtype=np.float32)
     return ratio, size
 
 

@@ -51,33 +51,31 @@ def saliency_maps(attention: Tensor, layout: TokenLayout, *, paper: bool = False
     single = {"cls": layout.cls, "center": positions(layout)["center"]}
     tokens = [single.get(name) for name in sources(layout)]
     rows = found.reshape(*found.shape[:-2], layout.n_patches)[:, :, :-1]  # of the heads by themselves
+    patches = layout.patches
     if attention.device.type == "cpu":  # picture by picture, so that single rows are still in the processor's cache
-        for one, into in zip(attention, rows, strict=True):
-            _read(one.float().numpy(), layout, tokens, into)
+        for one, into in zip(attention.float().numpy(), rows, strict=True):
+            _read(one, patches, tokens, into)
     else:
-        patches = attention[..., layout.patches]
-        mean = patches[:, :, layout.patches].mean(2, dtype=torch.float32)
-        each = [mean if token is None else patches[:, :, token].float() for token in tokens]
-        rows[:] = torch.stack(each, 1).cpu().numpy()
+        mean = attention[:, :, patches].mean(2, dtype=torch.float32)
+        each = [mean if token is None else attention[:, :, token].float() for token in tokens]
+        rows[:] = torch.stack(each, 1)[..., patches].cpu().numpy()
     for i, name in enumerate(sources(layout)):
         found[:, i, -1:] = merge_heads(found[:, i, :-1], equal=paper and name != "patches")
     return found
 
 
-def _read(attention: Array, layout: TokenLayout, tokens: Sequence[int | None], out: Array) -> None:
+def _read(attention: Array, patches: slice, tokens: Sequence[int | None], out: Array) -> None:
     """The rows of one picture (head, query, key) into ``out`` (source, head, key); None is the mean over patches."""
-    for token, rows in sorted(zip(tokens, out, strict=True), key=lambda pair: pair[0] is not None):
-        if token is None:  # first, as it reads everything
-            _mean_over_patches(attention, layout, rows)
-        else:
-            rows[:] = attention[:, token, layout.patches]
+    _mean(attention[:, patches], patches, out[tokens.index(None)])  # first, as it reads everything
+    for token, rows in zip(tokens, out, strict=True):
+        if token is not None:
+            rows[:] = attention[:, token, patches]
 
 
-def _mean_over_patches(attention: Array, layout: TokenLayout, out: Array) -> None:
-    """The mean over the patch queries, (head, query, key) to (head, key); two queries at a time, which is faster."""
-    queries = attention[:, layout.patches]
+def _mean(queries: Array, patches: slice, out: Array) -> None:
+    """The mean over queries, (head, query, key) to (head, key) of the patches; two at a time, which is faster."""
     heads, count, keys = queries.shape
     step = 1 if count % 2 else 2
     lines = np.einsum("hqk->hk", queries.reshape(heads, count // step, step * keys)).reshape(heads, step, keys)
-    np.sum(lines[..., layout.patches], axis=1, out=out)
+    np.add.reduce(lines[..., patches], axis=1, out=out)
     out /= count
