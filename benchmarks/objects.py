@@ -31,7 +31,7 @@ from vitan.probe import ModelInfo
 from vitan.tokens import TokenLayout
 from vitan.views import make_view
 from vitan_analyses.saliency.probe import SaliencyOptions, SaliencyProbe
-from vitan_analyses.segments.pooling import pool, window_weights
+from vitan_analyses.segments.pooling import pool, window_shares
 from vitan_analyses.token_masks import TokenMasks, published_regions, regions
 
 DEPTH, HEADS, DIM = 12, 12, 768  # ViT-B
@@ -136,8 +136,8 @@ def pooling(rounds: int, patch: int) -> None:
         return (weights[:, None, ..., None] * assembled).sum((2, 3))  # (object, block, channel)
 
     def ours() -> Tensor:
-        cut = window_weights([weights], windows)
-        return torch.stack([pool(block, cut, windows, 1)[0] for block in features], 1)
+        shares = window_shares([weights], windows)
+        return torch.stack([pool(block, shares, windows, [len(weights)])[0] for block in features], 1)
 
     torch.testing.assert_close(ours(), straight(), atol=1e-5, rtol=1e-4)
     shape = f"{grid[0]} x {grid[1]} patches of {patch}, {len(windows)} windows, {len(weights)} objects"

@@ -18,7 +18,7 @@ from vitan.probe import ModelInfo
 from vitan.testing import check_probe
 from vitan.tokens import TokenLayout
 from vitan_analyses.curves import resample
-from vitan_analyses.segments.pooling import pool, window_weights
+from vitan_analyses.segments.pooling import pool, window_shares
 from vitan_analyses.segments.probe import DenseSegmentsProbe, SegmentsOptions, SegmentsProbe
 
 GOLDEN = golden.arrays("features_seg.npz")
@@ -34,8 +34,8 @@ def test_pooling_by_hand() -> None:
     """Patches 1 2 3 4; an object of the first two evenly, and one of the last. The second picture has none."""
     features = torch.tensor([[[1.0], [2.0], [3.0], [4.0]], [[5.0], [6.0], [7.0], [8.0]]])
     weights = [torch.tensor([[[0.5, 0.5], [0, 0]], [[0, 0], [0, 1.0]]]), torch.zeros(0, 2, 2)]
-    cut = window_weights(weights, whole(2))
-    first, second = pool(features.half(), cut, whole(2), 2)
+    shares = window_shares(weights, whole(2))
+    first, second = pool(features.half(), shares, whole(2), [2, 0])
     assert first.tolist() == [[1.5], [4.0]]
     assert first.dtype == torch.float32
     assert second.shape == (0, 1)
@@ -52,7 +52,7 @@ def test_windows_sum_up_to_the_assembled_picture(pictures: int) -> None:
     features = torch.randn(len(windows), 4, 6, generator=generator)
     weights = [torch.rand(image, *grid, generator=generator) for image in range(1, pictures + 1)]
     batch = Batch(range(pictures), (), (), torch.empty(len(windows), 3, 0, 0), windows)
-    found = pool(features, window_weights(weights, windows), windows, pictures)
+    found = pool(features, window_shares(weights, windows), windows, range(1, pictures + 1))
     for rows, weight, assembled in zip(found, weights, batch.stitch(features), strict=True):
         torch.testing.assert_close(rows, (weight[..., None] * assembled).sum((1, 2)))
 

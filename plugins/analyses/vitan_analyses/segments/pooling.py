@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -11,28 +11,37 @@ if TYPE_CHECKING:
     from vitan.data import Window
 
 
-def window_weights(weights: Sequence[Tensor], windows: Sequence[Window]) -> list[Tensor]:
-    """Each picture's weights (object, row, column), cut to each window: (object, patch of the window).
+class Share(NamedTuple):
+    """What a window shows: the numbers of the objects in it, (object,), and their weights, (object, patch)."""
 
-    A patch that belongs to another window, where windows overlap, weighs nothing.
+    objects: Tensor
+    weights: Tensor
+
+
+def window_shares(weights: Sequence[Tensor], windows: Sequence[Window]) -> list[Share]:
+    """Each picture's weights (object, row, column), cut to each window.
+
+    A patch that belongs to another window, where windows overlap, weighs nothing; an object that a window does not show
+    has no share in it.
     """
-    cut = []
+    shares = []
     for window in windows:
         rows, columns = window.own.shape
         part = weights[window.image][:, window.top : window.top + rows, window.left : window.left + columns]
-        cut.append((part * window.own).flatten(1))
-    return cut
+        cut = (part * window.own.to(part.device)).flatten(1)
+        shown = cut.any(1).nonzero()[:, 0]
+        shares.append(Share(shown, cut[shown]))
+    return shares
 
 
-def pool(features: Tensor, weights: Sequence[Tensor], windows: Sequence[Window], pictures: int) -> list[Tensor]:
+def pool(features: Tensor, shares: Sequence[Share], windows: Sequence[Window], objects: Sequence[int]) -> list[Tensor]:
     """The sum over patches of weight times feature: features (window, patch, channel) to (object, channel) each.
 
-    ``weights`` are those of ``window_weights``, on the features' device. One product per window, in float32, and never
-    a tensor of every object's every patch.
+    ``shares`` are those of ``window_shares``, on the features' device, and ``objects`` how many each picture has. One
+    product per window, in float32, and never a tensor of every object's every patch.
     """
-    pooled: list[Tensor | None] = [None] * pictures
-    for window, weight, seen in zip(windows, weights, features, strict=True):
-        found = weight @ seen.float()
-        before = pooled[window.image]
-        pooled[window.image] = found if before is None else before.add_(found)
-    return [rows for rows in pooled if rows is not None]
+    pooled = [features.new_zeros(count, features.shape[-1]).float() for count in objects]
+    for window, share, seen in zip(windows, shares, features, strict=True):
+        if len(share.objects):
+            pooled[window.image].index_add_(0, share.objects, share.weights @ seen.float())
+    return pooled

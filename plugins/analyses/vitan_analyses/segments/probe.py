@@ -20,7 +20,7 @@ from vitan.results import Record, Result
 
 from ..clusters import FLOOR, METRICS, Floats, Integers, Key, cluster_all, noise, records, values
 from ..token_masks import TokenMasks
-from .pooling import pool, window_weights
+from .pooling import Share, pool, window_shares
 
 #: Clusters of the published code, for COCO's 80 categories and for the 40 of PartImageNet alike.
 PUBLISHED_K = 80
@@ -60,7 +60,8 @@ class SegmentsProbe(Probe):
         self.features, self.labels, self.skipped = Ragged(), Ragged(), PerImage()
         self._masks = self.preparation(options)
         self._batch: Batch | None = None
-        self._weights: list[Tensor] = []  # of the batch at hand
+        self._shares: list[Share] = []  # of the batch at hand, and how many objects its pictures have
+        self._objects: list[int] = []
 
     @classmethod
     @override
@@ -76,13 +77,14 @@ class SegmentsProbe(Probe):
         features = taps["block"][:, self.model.layout.patches]  # (window, patch, channel)
         if self._batch is not batch:
             self._begin(batch, features)
-        self.features.add(block, batch.index, pool(features, self._weights, batch.windows, len(batch)))
+        self.features.add(block, batch.index, pool(features, self._shares, batch.windows, self._objects))
 
     def _begin(self, batch: Batch, features: Tensor) -> None:
         """Lay the masks of the batch onto its windows, once for all blocks; keep labels and what is left out."""
         found = batch.prepared[self._masks]
         weights = [one["weights"].to(features.device) for one in found]
-        self._batch, self._weights = batch, window_weights(weights, batch.windows)
+        self._batch, self._shares = batch, window_shares(weights, batch.windows)
+        self._objects = [len(one) for one in weights]
         self.labels.add(0, batch.index, [one["labels"] for one in found])
         self.skipped.add(0, batch.index, torch.stack([one["skipped"] for one in found]))
 
