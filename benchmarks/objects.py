@@ -47,7 +47,6 @@ def main() -> None:
     torch.set_num_threads(1)
     torch.set_grad_enabled(False)
     print(f"torch {torch.__version__}, numpy {np.__version__}, one thread; ViT-B, made-up values")
-    saliency(rounds, 14, 4)
     saliency(rounds, 14, 8)
     saliency(rounds, 28, 1)
     for patch in (16, 8):

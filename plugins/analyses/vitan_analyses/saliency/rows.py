@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -47,35 +46,30 @@ def saliency_maps(attention: Tensor, layout: TokenLayout, *, paper: bool = False
             "give the layout of the same model"
         )
     images, heads = attention.shape[:2]
+    names, patches = sources(layout), layout.patches
     found = np.empty((images, *map_shape(layout, heads)), np.float32) if out is None else out
+    rows = found.reshape(*found.shape[:-2], layout.n_patches)  # (image, source, head + 1, patch)
     single = {"cls": layout.cls, "center": positions(layout)["center"]}
-    tokens = [single.get(name) for name in sources(layout)]
-    rows = found.reshape(*found.shape[:-2], layout.n_patches)[:, :, :-1]  # of the heads by themselves
-    patches = layout.patches
+    tokens = [(i, token) for i, name in enumerate(names) if (token := single.get(name)) is not None]
+    mean = names.index("patches")
     if attention.device.type == "cpu":  # picture by picture, so that single rows are still in the processor's cache
         for one, into in zip(attention.float().numpy(), rows, strict=True):
-            _read(one, patches, tokens, into)
+            _sum(one[:, patches], patches, into[mean, :-1])
+            for i, token in tokens:
+                into[i, :-1] = one[:, token, patches]
     else:
-        mean = attention[:, :, patches].mean(2, dtype=torch.float32)
-        each = [mean if token is None else attention[:, :, token].float() for token in tokens]
-        rows[:] = torch.stack(each, 1)[..., patches].cpu().numpy()
-    for i, name in enumerate(sources(layout)):
+        rows[:, mean, :-1] = attention[:, :, patches, patches].sum(2, dtype=torch.float32).cpu().numpy()
+        for i, token in tokens:
+            rows[:, i, :-1] = attention[:, :, token, patches].float().cpu().numpy()
+    rows[:, mean, :-1] /= layout.n_patches
+    for i, name in enumerate(names):
         found[:, i, -1:] = merge_heads(found[:, i, :-1], equal=paper and name != "patches")
     return found
 
 
-def _read(attention: Array, patches: slice, tokens: Sequence[int | None], out: Array) -> None:
-    """The rows of one picture (head, query, key) into ``out`` (source, head, key); None is the mean over patches."""
-    _mean(attention[:, patches], patches, out[tokens.index(None)])  # first, as it reads everything
-    for token, rows in zip(tokens, out, strict=True):
-        if token is not None:
-            rows[:] = attention[:, token, patches]
-
-
-def _mean(queries: Array, patches: slice, out: Array) -> None:
-    """The mean over queries, (head, query, key) to (head, key) of the patches; two at a time, which is faster."""
+def _sum(queries: Array, patches: slice, out: Array) -> None:
+    """The sum over queries, (head, query, key) to (head, key) of the patches; two at a time, which is faster."""
     heads, count, keys = queries.shape
     step = 1 if count % 2 else 2
     lines = np.einsum("hqk->hk", queries.reshape(heads, count // step, step * keys)).reshape(heads, step, keys)
     np.add.reduce(lines[..., patches], axis=1, out=out)
-    out /= count
