@@ -16,13 +16,13 @@ from vitan.accumulators import PerImage
 from vitan.errors import MismatchError, StoreError
 from vitan.job import Analysis, prepare
 from vitan.options import Options
-from vitan.passes import Sharing, arrange
 from vitan.plan import make_plan
 from vitan.plugins import Plugins
 from vitan.probe import Batching, Preparation, Probe, Recording
 from vitan.registry import Provider
 from vitan.results import Record, Result
 from vitan.runner import run_model
+from vitan.sharing import Sharing, arrange
 from vitan.store import Store
 from vitan.testing.made_up import MadeUp
 

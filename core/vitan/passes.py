@@ -2,100 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, astuple, dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, astuple, dataclass
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from .data import Batch
 from .errors import MismatchError
+from .gathered import Found, Gathered, Named, Part, Seen
 from .job import Analysis, Job
 from .loader import Loader, Prepared, Skipped
 from .models import Model
 from .partition import Partition, cut, cut_by_group
-from .probe import Batching, Preparation, Probe, Recording
+from .probe import Preparation, Recording
+from .reporter import Reporter
+from .sharing import Sharing
 from .store import Store
 from .views import make_view
 
 #: From this many bytes on, the size of what a pass will store is announced.
 _MUCH = 1_000_000_000
-#: Divided views have several windows to a picture, and so take fewer pictures at a time.
-_DIVIDED_VIEWS = ("dense", "dense-paper")
-
-
-class Reporter(Protocol):
-    """Who is told how far a run is."""
-
-    def begin(self, title: str, total: int) -> None:
-        """A pass over ``total`` images starts."""
-
-    def advance(self, images: int) -> None:
-        """So many more images are done."""
-
-    def end(self) -> None:
-        """The pass is over."""
-
-    def note(self, text: str) -> None:
-        """Something the user should know."""
-
-    def download(self, description: str, done: int, total: int | None) -> None:
-        """A file is being fetched; sizes in bytes."""
-
-
-@dataclass(frozen=True)
-class Sharing:
-    """Analyses that one pass can feed."""
-
-    view: str
-    batching: Batching
-    analyses: tuple[Analysis, ...]
-
-
-def arrange(analyses: Sequence[Analysis], batch_size: int) -> list[Sharing]:
-    """As few passes as the views and batchings of the analyses allow.
-
-    An analysis that takes batches as they come joins another one in its view.
-    """
-    by_view: dict[str, list[Analysis]] = {}
-    for analysis in analyses:
-        by_view.setdefault(analysis.kind.view_for(analysis.options), []).append(analysis)
-    found = []
-    for view, looking in by_view.items():
-        asked = [analysis.kind.batching(analysis.options) for analysis in looking]
-        strict = sorted({each for each in asked if each}, key=lambda each: each.grouped) or [Batching()]
-        own = max(1, batch_size // 4) if view in _DIVIDED_VIEWS else batch_size
-        for batching in strict:
-            sharing = [a for a, wish in zip(looking, asked, strict=True) if (wish or strict[0]) == batching]
-            settled = Batching(batching.size or own, batching.seed, batching.grouped)
-            found.append(Sharing(view, settled, tuple(sharing)))
-    return found
-
-
-@dataclass(frozen=True)
-class Named:
-    """Which image a position of the dataset is."""
-
-    index: int
-    id: str
-    label: int | None
-    role: str
-    group: str
-
-
-@dataclass(frozen=True)
-class Seen:
-    """What the state of an analysis was made of.
-
-    ``units`` are the keys of the stored units, shard by shard, of the probe itself (under "") and of each thing that it
-    shares (under its attribute). ``place`` says which images they hold, in which view and batches.
-    """
-
-    units: Mapping[str, Sequence[str]]
-    place: Mapping[str, Any]
-    n_batches: int
 
 
 @dataclass(frozen=True)
@@ -105,57 +34,6 @@ class _Track:
     what: Mapping[str, Any]
     make: Callable[[], Recording]
     preparation: Preparation | None
-
-
-@dataclass
-class _Found:
-    """What has been seen so far. ``reused`` says that all of it was stored."""
-
-    recording: Recording
-    images: list[Named] = field(default_factory=list)
-    skipped: list[Skipped] = field(default_factory=list)
-    reused: bool = True
-
-
-@dataclass(frozen=True)
-class _Part:
-    """What one recording has seen of one shard."""
-
-    recording: Recording
-    images: Sequence[Named]
-    skipped: Sequence[Skipped]
-    stored: bool
-
-
-class Gathered:
-    """Everything that a pass has seen, by analysis."""
-
-    def __init__(self, tracks: Mapping[Any, _Found], make: Callable[[Analysis], Probe]) -> None:
-        self._tracks, self._make = tracks, make
-
-    def probe(self, analysis: Analysis) -> Probe:
-        """The probe with its own state and all that it shares."""
-        own = self._tracks.get(id(analysis))
-        probe = own.recording if own else self._make(analysis)
-        assert isinstance(probe, Probe)
-        for name, kind in probe.uses.items():
-            setattr(probe, name, self._tracks[kind].recording)
-        return probe
-
-    def skipped(self, analysis: Analysis) -> tuple[Skipped, ...]:
-        """The images that were left out; every recording of a pass has left out the same."""
-        return tuple(next(self._of(analysis)).skipped)
-
-    def images(self, analysis: Analysis) -> tuple[Named, ...]:
-        """The images that were seen, by position."""
-        return tuple(sorted(next(self._of(analysis)).images, key=lambda image: image.index))
-
-    def reused(self, analysis: Analysis) -> bool:
-        """Whether all that the analysis needed was stored."""
-        return all(found.reused for found in self._of(analysis))
-
-    def _of(self, analysis: Analysis) -> Iterator[_Found]:
-        return (self._tracks[key] for key in (id(analysis), *analysis.kind.uses.values()) if key in self._tracks)
 
 
 class Pass:
@@ -175,7 +53,7 @@ class Pass:
         """
         tracks = self._tracks()
         self._check_room(tracks)
-        found: dict[Any, _Found] = {}
+        found: dict[Any, Found] = {}
         names = ", ".join(analysis.spec.name for analysis in self._sharing.analyses)
         self._reporter.begin(f"{self.model.info.name} · {self._job.dataset_name} · {names}", self._job.n)
         try:
@@ -184,7 +62,7 @@ class Pass:
                     if key in found:
                         found[key].recording.merge(part.recording)
                     else:
-                        found[key] = _Found(part.recording)
+                        found[key] = Found(part.recording)
                     found[key].images += part.images
                     found[key].skipped += part.skipped
                     found[key].reused &= part.stored
@@ -263,7 +141,7 @@ class Pass:
     def _key(self, track: _Track, shard: range) -> str:
         return self._store.key(self._content(track, shard))
 
-    def _shard(self, tracks: Mapping[Any, _Track], shard: range) -> dict[Any, _Part]:
+    def _shard(self, tracks: Mapping[Any, _Track], shard: range) -> dict[Any, Part]:
         """One part for each recording. What was not stored is stored now, before anything else is done."""
         parts = {key: part for key, track in tracks.items() if (part := self._stored(track, shard)) is not None}
         todo = {key: track for key, track in tracks.items() if key not in parts}
@@ -276,17 +154,17 @@ class Pass:
         for key, recording in recordings.items():
             self._store.put(self._content(tracks[key], shard), recording.state(), notes)
             again = self._stored(tracks[key], shard)  # on the disk and no longer in memory
-            parts[key] = _Part(again.recording if again else recording, images, skipped, stored=False)
+            parts[key] = Part(again.recording if again else recording, images, skipped, stored=False)
         return parts
 
-    def _stored(self, track: _Track, shard: range) -> _Part | None:
+    def _stored(self, track: _Track, shard: range) -> Part | None:
         unit = self._store.get(self._key(track, shard))
         if unit is None:
             return None
         recording = track.make()
         recording.load(unit.tensors)
         images = [Named(*each) for each in unit.notes["images"]]
-        return _Part(recording, images, [Skipped(*each) for each in unit.notes["skipped"]], stored=True)
+        return Part(recording, images, [Skipped(*each) for each in unit.notes["skipped"]], stored=True)
 
     def _compute(self, tracks: Mapping[Any, _Track], shard: range) -> tuple[dict[Any, Recording], list[Named]]:
         recordings = {key: track.make() for key, track in tracks.items()}

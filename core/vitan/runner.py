@@ -9,13 +9,16 @@ import torch
 
 from .errors import ImageError
 from .figures import Drawable
+from .gathered import Gathered, Named, Seen
 from .job import Analysis, Job
 from .loader import Skipped
 from .models import load_model
-from .passes import Gathered, Named, Pass, Reporter, Seen, arrange
+from .passes import Pass
 from .plan import ModelPlan
 from .probe import ModelInfo, Probe
+from .reporter import Reporter
 from .results import Record, Result
+from .sharing import arrange
 from .store import Store
 
 

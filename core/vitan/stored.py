@@ -12,10 +12,10 @@ import numpy as np
 from .data import Dataset, Sample
 from .errors import DataError, MismatchError, StoreError, VitanError
 from .figures import Drawable
+from .gathered import Seen
 from .job import Analysis, analysis_of, open_dataset
 from .loader import Skipped
 from .options import Options
-from .passes import Seen
 from .plan import Plan, read_plan
 from .plugins import Plugins
 from .probe import ModelInfo, Probe, Recording
