@@ -6,17 +6,9 @@ import re
 
 import numpy as np
 import pytest
-import torch
 
 import golden
-from vitan.data import Batch, Sample
-from vitan.errors import MismatchError
-from vitan.options import Options
-from vitan.probe import ModelInfo
-from vitan.tokens import TokenLayout
 from vitan_analyses.cka.hsic import Centred, cka, hsic
-from vitan_analyses.cka.probe import CkaProbe
-from watching import watch
 
 GOLDEN = golden.arrays("features_seg.npz")
 TOKENS = {"all": slice(None), "cls": slice(0, 1), "spat": slice(1, None)}
@@ -115,63 +107,3 @@ def test_gaps_stay_gaps():
     found = cka(Centred.of([x, broken, np.full((10, 4), 2.5)]), Centred.of([x]))
     assert found[0, 0] == pytest.approx(1)
     assert np.isnan(found[1:]).all()
-
-
-LAYOUT = TokenLayout(("cls", "register"), (1, 2))
-
-
-def _watched(name, features, index, layout=LAYOUT):
-    """A probe that has seen these features (block, image, token, channel)."""
-    info = ModelInfo(
-        name=name, family="toy", arch="T", patch=8, image_size=16, depth=len(features), heads=1,
-        dim=features.shape[3], layout=layout, blocks=tuple(range(len(features))),
-    )  # fmt: skip
-    probe = CkaProbe(Options(), info)
-    for part in (slice(0, 3), slice(3, None)):
-        samples = [Sample(id=str(i), image=None) for i in index[part]]
-        for block, seen in enumerate(features):
-            watch(probe, block, {"block": seen[part]}, Batch(index[part], samples, (), torch.empty(1)))
-    return probe
-
-
-def _features(seed, blocks=2, images=12, tokens=4, channels=6):
-    return torch.randn(blocks, images, tokens, channels, generator=torch.Generator().manual_seed(seed))
-
-
-def test_the_probe_leaves_registers_out():
-    features = _features(0)
-    arrays = _watched("a", features, range(12)).compute(1).arrays
-    patches = features[:, :, 2:].mean(2).numpy()
-    assert arrays["cls"][0, 1] == pytest.approx(_cka(features[0, :, 0].numpy(), features[1, :, 0].numpy()), abs=1e-6)
-    assert arrays["patches"][0, 1] == pytest.approx(_cka(patches[0], patches[1]), abs=1e-6)
-
-
-def test_models_are_compared_by_image_and_not_by_order():
-    first, second = _features(1), _features(2, blocks=3, channels=5)
-    order = [5, 2, 9, 0, 1, 11, 3, 4, 10, 8, 7, 6]
-    a, b = _watched("a", first, range(12)), _watched("b", second[:, order], order)
-    result = CkaProbe.compare([a, b])
-    between = result.arrays["cls a b"]
-    assert between.shape == (2, 3)
-    assert between[1, 2] == pytest.approx(_cka(first[1, :, 0].numpy(), second[2, :, 0].numpy()), abs=1e-6)
-    assert result.arrays["last-cls"].tolist() == [[1, between[1, 2]], [between[1, 2], 1]]
-    assert {(r.metric, r.model, r.other) for r in result.records} == {
-        ("cka-last-cls", "a", "b"),
-        ("cka-last-patches", "a", "b"),
-    }
-
-
-def test_a_model_without_cls_leaves_named_gaps():
-    a, b = _watched("a", _features(1), range(12)), _watched("b", _features(2), range(12), TokenLayout((), (2, 2)))
-    result = CkaProbe.compare([a, b])
-    assert np.isnan(result.arrays["last-cls"][0, 1])
-    assert {r.group for r in result.records if r.metric == "cka-last-cls"} == {"a model has no cls"}
-    assert np.isfinite(result.arrays["last-patches"]).all()
-
-
-def test_other_images_and_too_few_are_refused():
-    a, b = _watched("a", _features(1), range(12)), _watched("b", _features(2), range(1, 13))
-    with pytest.raises(MismatchError, match="b has not seen the same images as a"):
-        CkaProbe.compare([a, b])
-    with pytest.raises(MismatchError, match="needs at least 4 images, and there are 3"):
-        _watched("a", _features(1, images=3), range(3)).compute(1)

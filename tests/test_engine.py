@@ -300,7 +300,7 @@ def test_what_is_between_models_is_written(tmp_path):
     rows = list(csv.DictReader((folder / "records.csv").open()))
     assert [(row["model"], row["other"], row["n"], row["dataset"]) for row in rows] == [
         ("toy-T8", "toy-shallow-T8", "11", "pictures")
-    ] * 2
+    ] * 6
     assert {row["weights"] for row in rows} == {outcomes[0].weights}
     write_outcome(outcomes[0], job, tmp_path / "out")
     assert "toy-shallow-T8" in write_root(tmp_path / "out").read_text()

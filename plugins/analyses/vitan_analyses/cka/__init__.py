@@ -17,7 +17,7 @@ def vitan_probes() -> Iterator[ProbeSpec]:
     """One analysis."""
     yield ProbeSpec(
         name="cka",
-        summary="Which blocks, of which models, see the same images alike: debiased linear CKA of CLS and mean patch.",
+        summary="Which layers, of which models, see the same images alike: linear CKA without its bias.",
         load=_load,
         figures=_figures,
         comparison=_comparison,

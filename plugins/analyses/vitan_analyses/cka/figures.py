@@ -2,124 +2,142 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-import numpy as np
-from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
-
 from vitan.figures import Drawable, Drawing, Plot
 from vitan.results import Result
 
-from .. import plots
+from .. import plots, similarity_maps
 from ..drawing import Array
-from ..pooled import KINDS
+from .probe import CkaProbe
+from .sides import NORMS, READINGS, WHOLE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_MAP = "magma"
 _PAIRS = 15  # on one page
+_LETTERS = 17  # of small print to the inch
 
 
 def draw(drawables: Sequence[Drawable]) -> Iterable[Drawing]:
-    """One model: every block against every other."""
+    """One model: every block against every other, and every LayerNorm's output."""
     drawable = drawables[0]
-    maps = [(kind, drawable.result.arrays[kind]) for kind in KINDS if kind in drawable.result.arrays]
-    figure = plots.page(3.4, plots.PAGE * (0.2 + 0.4 * len(maps)))
-    plots.head(figure, f"Which blocks of {plots.model_label(drawable.model)} are alike", _note(drawable))
-    panels = figure.subplots(1, len(maps), squeeze=False).ravel()
-    for axes, (kind, values) in zip(panels, maps, strict=True):
-        block_map(axes, values, drawable.model.blocks, drawable.model.blocks, title=KINDS[kind], x="block", y="block")
-    similarity_bar(figure, panels)
-    yield Plot(name="cka", figure=figure)
+    names = [name for name in READINGS if name in drawable.result.arrays]
+    blocks = [name for name in names if READINGS[name].layers != NORMS]
+    norms = [name for name in names if READINGS[name].layers == NORMS]
+    for suffix, what, chosen in (("", "blocks", blocks), ("-norms", "LayerNorm outputs", norms)):
+        title = f"Which {what} of {plots.model_label(drawable.model)} are alike?"
+        figure, panels = _grid(len(chosen), title, _note(drawable, chosen))
+        for axes, name in zip(panels, chosen, strict=True):
+            labels = _labels(drawable, name)
+            values, axis = drawable.result.arrays[name], _layer(name)
+            similarity_maps.block_map(axes, values, labels, labels, title=_title(name), x=axis, y=axis)
+        yield Plot(name=f"cka{suffix}", figure=figure)
 
 
 def draw_comparison(drawables: Sequence[Drawable], result: Result) -> Iterator[Drawing]:
-    """Several models: the last blocks of all, and every block of one against every block of another."""
-    kinds = [kind for kind in KINDS if np.isfinite(result.arrays[f"last-{kind}"]).any()]
-    yield Plot(name="compare-cka-last", figure=_last(drawables, result, kinds))
-    for kind in kinds:
+    """Several models: the last blocks of all, and, for a few, every layer of one against every layer of another."""
+    last = [name for name in READINGS if _is_last(name, drawables[0], result)]
+    if len(drawables) <= similarity_maps.FEW:
+        yield Plot(name="compare-cka-last", figure=_last(drawables, result, last))
+    else:
+        for name in last:
+            yield Plot(name=f"compare-cka-last-{READINGS[name].word}", figure=_last(drawables, result, [name]))
+    for name in READINGS:
         pairs = list(combinations(drawables, 2))
-        found = [(a, b, result.arrays.get(f"{kind} {a.model.name} {b.model.name}")) for a, b in pairs]
+        found = [(a, b, result.arrays.get(f"{name} {a.model.name} {b.model.name}")) for a, b in pairs]
         shown = [(a, b, values) for a, b, values in found if values is not None]
         for page in range(0, len(shown), _PAIRS):
             number = f"-{page // _PAIRS + 1}" if len(shown) > _PAIRS else ""
-            yield Plot(name=f"compare-cka-{kind}{number}", figure=_pairs(kind, shown[page : page + _PAIRS]))
+            yield Plot(name=f"compare-cka-{name}{number}", figure=_pairs(name, shown[page : page + _PAIRS]))
 
 
-def _last(drawables: Sequence[Drawable], result: Result, kinds: Sequence[str]) -> Figure:
-    """Model by model; a pair that could not be compared is blank."""
+def _is_last(name: str, drawable: Drawable, result: Result) -> bool:
+    """Whether this is what the map of last blocks was made of; CLS is in both protocols, read in two ways."""
+    reading = READINGS[name]
+    paper = getattr(drawable.options, "protocol", "") == "paper"
+    readable = reading.layers != NORMS and not (reading.layers == WHOLE if paper else name == "cls-blocks")
+    return readable and f"last-{reading.word}" in result.arrays
+
+
+def _last(drawables: Sequence[Drawable], result: Result, readings: Sequence[str]) -> Figure:
+    """Model by model; a pair that could not be compared is grey, and the small print says why."""
     names = [plots.model_label(drawable.model) for drawable in drawables]
-    side = max(2.4, 0.32 * len(names) + 1.2)
-    figure = plots.page(side + 0.7, min(side * len(kinds) + 0.8, 2 * plots.PAGE))
-    plots.head(figure, "How alike are the last blocks?", _note(drawables[0]))
-    panels = figure.subplots(1, len(kinds), squeeze=False).ravel()
-    for axes, kind in zip(panels, kinds, strict=True):
-        values = result.arrays[f"last-{kind}"]
-        model_map(axes, values, names, title=KINDS[kind], written=len(names) <= 12)
-    similarity_bar(figure, panels)
+    errors = [result.arrays.get(f"se-last-{READINGS[name].word}") for name in readings]
+    lines = [_note(drawables[0], readings), *_gaps(result, readings)]
+    if len(names) <= similarity_maps.FEW and any(error is not None for error in errors):
+        lines.append("±: one standard error, over batches")
+    columns = min(len(readings), 4 if len(names) <= 4 else 2)
+    rows, side = -(-len(readings) // columns), (plots.PAGE - 0.6) / columns
+    text = "\n".join(textwrap.fill(line, int(_LETTERS * plots.PAGE)) for line in lines)
+    figure = plots.page(0.5 + 0.13 * text.count("\n") + side * rows)
+    plots.head(figure, "How alike are the last blocks?", text)
+    panels = list(figure.subplots(rows, columns, squeeze=False).ravel())
+    for axes, name, error in zip(panels, readings, errors, strict=False):
+        values = result.arrays[f"last-{READINGS[name].word}"]
+        similarity_maps.model_map(axes, values, names, title=_title(name), errors=error)
+    for i, axes in enumerate(panels):
+        axes.set_visible(i < len(readings))
+        axes.tick_params(labelleft=i % columns == 0)
+    similarity_maps.similarity_bar(figure, panels[: len(readings)])
     return figure
 
 
-def _pairs(kind: str, pairs: Sequence[tuple[Drawable, Drawable, Array]]) -> Figure:
-    columns = min(3, len(pairs))
-    rows = -(-len(pairs) // columns)
-    figure = plots.page(0.6 + 2.2 * rows, plots.PAGE * max(columns, 2) / 3)
-    plots.head(figure, f"Blocks against blocks, {KINDS[kind]}", _note(pairs[0][0]))
-    panels = figure.subplots(rows, columns, squeeze=False).ravel()
-    for axes, (first, second, values) in zip(panels, pairs, strict=False):
-        a, b = first.model, second.model
-        block_map(axes, values, a.blocks, b.blocks, title="", x=plots.model_label(b), y=plots.model_label(a))
-    for axes in panels[len(pairs) :]:
+def _gaps(result: Result, readings: Sequence[str]) -> list[str]:
+    """What is grey, and why."""
+    metrics = {f"cka-last-{READINGS[name].word}" for name in readings}
+    return sorted({f"grey: {record.group}" for record in result.records if record.metric in metrics and record.group})
+
+
+def _pairs(name: str, pairs: Sequence[tuple[Drawable, Drawable, Array]]) -> Figure:
+    title = f"{_layer(name).capitalize()} by {_layer(name)}, {_title(name)}"
+    figure, panels = _grid(len(pairs), title, _note(pairs[0][0], [name]))
+    for axes, (first, second, values) in zip(panels, pairs, strict=True):
+        x, y = (f"{_layer(name)} of {plots.model_label(side.model)}" for side in (second, first))
+        similarity_maps.block_map(axes, values, _labels(first, name), _labels(second, name), title="", x=x, y=y)
+    return figure
+
+
+def _grid(count: int, title: str, note: str) -> tuple[Figure, list[Axes]]:
+    """A page with so many square panels, three or four to a row, and one bar."""
+    columns = 4 if count == 4 else min(3, count)
+    rows, width = -(-count // columns), plots.PAGE * min(max(columns, 1.5), 3) / 3
+    text = textwrap.fill(note, int(_LETTERS * width))
+    figure = plots.page(0.5 + 0.13 * text.count("\n") + (1.75 if columns == 4 else 2.2) * rows, width)
+    plots.head(figure, title, text)
+    places = list(figure.subplots(rows, columns, squeeze=False).ravel())
+    for axes in places[count:]:
         axes.set_visible(False)
-    similarity_bar(figure, panels[: len(pairs)])
-    return figure
+    similarity_maps.similarity_bar(figure, places[:count])
+    return figure, places[:count]
 
 
-def model_map(axes: Axes, values: Array, names: Sequence[str], *, title: str, written: bool) -> None:
-    """Similarities (model, model) from 0 to 1, first model at the top left; what is not known is blank.
-
-    ``written`` puts the numbers into the cells.
-    """
-    axes.imshow(values, cmap=_MAP, vmin=0, vmax=1, interpolation="none")
-    axes.set_title(title, fontsize=plots.TITLE, loc="left")
-    axes.set_xticks(range(len(names)), names, rotation=45, ha="right")
-    axes.set_yticks(range(len(names)), names)
-    axes.tick_params(labelsize=plots.TICK, length=0)
-    axes.spines[:].set_visible(False)
-    for (row, column), value in np.ndenumerate(values):
-        if np.isfinite(value) and written:
-            ink = "white" if value < 0.6 else "black"
-            axes.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=plots.TICK, color=ink)
+def _layer(name: str) -> str:
+    return "norm" if READINGS[name].layers == NORMS else "block"
 
 
-def block_map(
-    axes: Axes, values: Array, rows: Sequence[int], columns: Sequence[int], *, title: str, x: str, y: str
-) -> None:
-    """Similarities (row, column) from 0 to 1, first block at the bottom left; what is not known is blank."""
-    axes.imshow(values, cmap=_MAP, vmin=0, vmax=1, origin="lower", interpolation="none")
-    axes.set_title(title, fontsize=plots.TITLE, loc="left")
-    axes.set_xlabel(x, fontsize=plots.LABEL)
-    axes.set_ylabel(y, fontsize=plots.LABEL)
-    for numbers, axis in ((columns, axes.xaxis), (rows, axes.yaxis)):
-        places = range(0, len(numbers), plots.every(len(numbers), 6))
-        axis.set_ticks(list(places), labels=[str(numbers[i]) for i in places])
-    axes.tick_params(labelsize=plots.TICK, length=0)
-    axes.spines[:].set_visible(False)
+def _labels(drawable: Drawable, name: str) -> list[str]:
+    """Numbers of the layers; the two norms of block 3 are 3.1 and 3.2."""
+    blocks = drawable.model.blocks
+    if READINGS[name].layers == NORMS:
+        return [f"{block}.{norm}" for block in blocks for norm in (1, 2)]
+    return [str(block) for block in blocks]
 
 
-def similarity_bar(figure: Figure, panels: Array, label: str = "CKA") -> None:
-    """A colour bar from 0 to 1 beside ``panels``."""
-    bar = figure.colorbar(ScalarMappable(Normalize(0, 1), _MAP), ax=list(panels), fraction=0.04, pad=0.02, aspect=30)
-    bar.set_label(label, fontsize=plots.LABEL)
-    bar.ax.tick_params(labelsize=plots.TICK, length=2, width=0.5)
-    bar.outline.set_visible(False)
+def _title(name: str) -> str:
+    return READINGS[name].title
 
 
-def _note(drawable: Drawable) -> str:
-    count = len(drawable.result.arrays["image"])
-    return f"debiased linear CKA over {count} pictures of {drawable.dataset_name}, {drawable.view.name} view"
+def _note(drawable: Drawable, names: Sequence[str]) -> str:
+    """How many pictures, and how CKA was estimated for each of the panels."""
+    whole = [_title(name) for name in names if READINGS[name].layers == WHOLE]
+    batches = [_title(name) for name in names if READINGS[name].layers != WHOLE]
+    parts = [f"{len(drawable.result.arrays['image'])} pictures of {drawable.dataset_name}, {drawable.view.name} view"]
+    for titles, how in ((whole, "debiased linear CKA over all pictures"), (batches, CkaProbe.how(drawable.options))):
+        if titles:
+            parts.append(f"{' and '.join(titles)}: {how}" if whole and batches else how)
+    return "; ".join(parts)

@@ -1,108 +1,126 @@
-"""The ``cka`` analysis: what it keeps of a model, and what it computes within and between models."""
+"""The ``cka`` analysis: what it keeps of a model, and what it computes within one."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import combinations
 from typing import Any, ClassVar
 
 import numpy as np
+from torch import Tensor
 from typing_extensions import Self
 
+from vitan.data import Batch
 from vitan.errors import MismatchError
-from vitan.probe import Probe, Recording
+from vitan.options import Options, summary
+from vitan.probe import Recording
 from vitan.results import Record, Result
 
-from ..pooled import KINDS, Pooled
-from .hsic import FEWEST, Centred, Floats, cka
+from ..gram_probe import GramOptions, GramProbe
+from ..grams import FEWEST, kinds_of
+from ..minibatch import ONE_BATCH
+from ..pooled import Pooled
+from .between import compare
+from .sides import BLOCKS, NORMS, READINGS, TAPS, WHOLE, Side, relate
 
 
-class CkaProbe(Probe):
-    """Debiased linear CKA over the whole set, for CLS and for the mean over the patches of each block.
+class CkaOptions(GramOptions):
+    """Options of the ``cka`` analysis."""
 
-    The number depends on neither the batch size nor the order of images. It is not the published one, which averages
-    over minibatches of eight, flattens all tokens, and weights each minibatch by the range of its Gram matrices.
+    pairs: bool | None = summary(
+        None, description="compare all layers of every two models, not the last blocks alone; none: up to six models"
+    )
+
+
+class CkaProbe(GramProbe):
+    """Linear CKA between layers, without its bias.
+
+    The default protocol compares CLS and the mean patch exactly, over all images at once, which depends on neither the
+    batch size nor the order. All tokens, and all patch tokens, flattened, are too wide for that: these are estimated
+    from minibatches of 64 that are shuffled alike for all models, with a standard error.
+
+    The ``paper`` protocol is the published one: minibatches of 8 in the dataset's order, each weighed by the range of
+    its Gram matrices, for all tokens, CLS and patch tokens. On a dataset that is sorted by class such a batch holds one
+    class, and what comes out is how alike models tell images of one class apart.
     """
 
+    Options: ClassVar[type[Options]] = CkaOptions
+    taps: ClassVar[frozenset[str]] = frozenset({*TAPS[BLOCKS], *TAPS[NORMS]})
     uses: ClassVar[Mapping[str, type[Recording]]] = {"pooled": Pooled}
     pooled: Pooled
 
-    def compute(self, n_batches: int) -> Result:  # noqa: ARG002  # batches do not matter here
-        """Every block against every block of the same model.
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """All tokens, CLS where the model has one, and patch tokens."""
+        return kinds_of(self.model.layout)
 
-        Raises ``MismatchError`` for fewer than four images.
+    def update_block(self, block: int, taps: Mapping[str, Tensor], batch: Batch) -> None:
+        """Keep the Gram matrices of both LayerNorms' outputs and of the block's."""
+        self.keep(block, {tap: taps[tap] for tap in sorted(self.taps)}, batch)
+
+    def compute(self, n_batches: int) -> Result:  # noqa: ARG002  # which batches there were is kept
+        """Every layer against every other of the same model.
+
+        Arrays: ``cls`` and ``patches`` (block, block) over the whole set; ``KIND-blocks`` (block, block) and
+        ``KIND-norms`` (norm, norm) from minibatches, with their standard errors under ``se-...``. There are two norms
+        for a block, in order. Raises ``MismatchError`` for fewer than four images.
         """
-        arrays = {kind: cka(features, features) for kind, features in self.features().items()}
-        records = [
-            Record(metric=f"cka-with-last-{kind}", value=float(row[-1]), block=block, group=_gap(row[-1]))
-            for kind, values in arrays.items()
-            for block, row in zip(self.model.blocks, values, strict=True)
-        ]
+        arrays: dict[str, Any] = {}
+        axes: dict[str, tuple[str, ...]] = {}
+        records: list[Record] = []
+        headline = []
+        for name in self.readings():
+            side = self.side(name)
+            values, error = relate(side, side)
+            axis = "norm" if READINGS[name].layers == NORMS else "block"
+            arrays[name], axes[name] = values, (axis, axis)
+            if error is not None:
+                arrays[f"se-{name}"], axes[f"se-{name}"] = error, (axis, axis)
+            if axis == "block":
+                headline.append(f"cka-with-last-{READINGS[name].word}")
+                records += self._with_last(headline[-1], side, values, error)
         return Result(
-            records=tuple(records),
+            records=(*records, *self.batch_records()),
             arrays={**arrays, "image": np.array(self.pooled.images())},
-            axes=dict.fromkeys(arrays, ("block", "block")) | {"image": ("image",)},
-            headline=tuple(f"cka-with-last-{kind}" for kind in arrays),
+            axes=axes | {"image": ("image",)},
+            headline=tuple(headline),
         )
 
     @classmethod
     def compare(cls, probes: Sequence[Self]) -> Result:
-        """Blocks against blocks for every two models, and the last blocks of all.
+        """See ``between.compare``; raises ``MismatchError`` for models that have not seen the same minibatches."""
+        cls.check_same_batches(probes)
+        return compare(probes)
 
-        Arrays ``KIND FIRST SECOND`` are (block of the first, block of the second); ``last-KIND`` is (model, model), nan
-        for a pair in which one has no such token. Raises ``MismatchError`` for models that have seen other images.
-        """
-        names = [probe.model.name for probe in probes]
-        _check_same_images(probes)
-        features = [probe.features() for probe in probes]
-        arrays: dict[str, Any] = {}
-        for kind in KINDS:
-            last = np.full((len(probes), len(probes)), np.nan)
-            for i, own in enumerate(features):
-                last[i, i] = 1.0 if kind in own and own[kind].layers[-1] is not None else np.nan
-            for i, j in combinations(range(len(probes)), 2):
-                if kind in features[i] and kind in features[j]:
-                    between = cka(features[i][kind], features[j][kind])
-                    arrays[f"{kind} {names[i]} {names[j]}"] = between
-                    last[i, j] = last[j, i] = between[-1, -1]
-            arrays[f"last-{kind}"] = last
-        axes = {n: ("model", "model") if n.startswith("last-") else ("block", "block of the other") for n in arrays}
-        return Result(
-            records=tuple(_between(names, arrays)),
-            arrays={**arrays, "model": np.array(names)},
-            axes=axes | {"model": ("model",)},
-        )
-
-    def features(self) -> dict[str, Centred]:
-        """What was kept, by kind; raises ``MismatchError`` for fewer than four images."""
+    def readings(self) -> list[str]:
+        """Which of ``READINGS`` there are of this model in this protocol; CLS over the whole set replaces batches."""
         count = len(self.pooled.images())
         if count < FEWEST:
-            raise MismatchError(f"debiased CKA needs at least {FEWEST} images, and there are {count}; raise --limit")
-        return {
-            kind: Centred.of([rows.rows(block).numpy() for block in self.model.blocks])
-            for kind, rows in self.pooled.kept().items()
-        }
+            raise MismatchError(f"CKA needs at least {FEWEST} images, and there are {count}; raise --limit")
+        paper = self.options.protocol == "paper"
+        kinds = {*self.kinds, *self.pooled.kept()}
+        return [
+            name
+            for name, reading in READINGS.items()
+            if reading.kind in kinds and not (reading.layers == WHOLE if paper else name == "cls-blocks")
+        ]
 
+    def side(self, name: str, *, last: bool = False) -> Side:
+        """What there is under a name of ``READINGS``, of all blocks or of the last alone."""
+        reading, blocks = READINGS[name], self.model.blocks[-1:] if last else self.model.blocks
+        if reading.layers == WHOLE:
+            rows = self.pooled.kept()[reading.kind]
+            return Side.whole(rows.rows(block).numpy() for block in blocks)
+        return Side.batches(self.layers(TAPS[reading.layers], reading.kind, blocks))
 
-def _between(names: Sequence[str], arrays: Mapping[str, Floats]) -> Iterator[Record]:
-    for kind in KINDS:
-        for i, j in combinations(range(len(names)), 2):
-            value = float(arrays[f"last-{kind}"][i, j])
-            missing = "" if f"{kind} {names[i]} {names[j]}" in arrays else f"a model has no {kind}"
-            yield Record(
-                metric=f"cka-last-{kind}", value=value, model=names[i], other=names[j], group=missing or _gap(value)
-            )
-
-
-def _gap(value: float) -> str:
-    return "a block is not finite, or the same for every image" if np.isnan(value) else ""
-
-
-def _check_same_images(probes: Sequence[CkaProbe]) -> None:
-    seen = [probe.pooled.images() for probe in probes]
-    for probe, images in zip(probes, seen, strict=True):
-        if images != seen[0]:
-            raise MismatchError(
-                f"{probe.model.name} has not seen the same images as {probes[0].model.name} "
-                f"({len(images)} and {len(seen[0])}); CKA compares features of the same images"
-            )
+    def _with_last(self, metric: str, side: Side, values: Any, error: Any) -> Iterator[Record]:
+        blocks = self.model.blocks
+        how: dict[str, Any] = {"protocol": self.options.protocol}
+        if error is not None:
+            how["k"] = self.options.size
+        for i, block in enumerate(blocks):
+            gaps = {f"block {blocks[j]}: {side.gaps[j]}" for j in (i, -1) if side.gaps[j]}
+            gap = "; ".join(sorted(gaps))
+            yield Record(metric=metric, value=float(values[i, -1]), block=block, group=gap, **how)
+            if error is not None:
+                why = gap or (ONE_BATCH if np.isnan(error[i, -1]) else "")
+                yield Record(metric=f"{metric}-se", value=float(error[i, -1]), block=block, group=why, **how)

@@ -12,9 +12,9 @@ from vitan.figures import Drawable, Drawing, Plot
 from vitan.results import Result
 
 from .. import plots
-from ..cka.figures import block_map, model_map, similarity_bar
 from ..drawing import Array
 from ..pooled import KINDS
+from ..similarity_maps import block_map, model_map, similarity_bar
 from .figures import note, title, with_values
 from .measures import MEASURES, Measure
 from .null import LEVEL

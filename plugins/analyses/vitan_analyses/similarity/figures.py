@@ -11,9 +11,9 @@ from vitan.figures import Drawable, Drawing, Plot
 from vitan.results import Result
 
 from .. import plots
-from ..cka.figures import block_map, similarity_bar
 from ..drawing import Array
 from ..pooled import KINDS
+from ..similarity_maps import block_map, similarity_bar
 from .measures import MEASURES, Measure
 
 if TYPE_CHECKING:

@@ -1,0 +1,66 @@
+"""One side of a comparison: the layers of a model, in one of the ways in which ``cka`` reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from .. import minibatch
+from ..grams import KINDS
+from ..minibatch import Layers
+from ..pooled import KINDS as POOLED
+from . import hsic
+from .hsic import Centred, Floats
+
+#: Which layers: block outputs over the whole set, and block outputs and both LayerNorms' outputs from minibatches.
+WHOLE, BLOCKS, NORMS = "whole", "blocks", "norms"
+#: The taps of a block that the layers are, in order. Both norms are the published choice for two models.
+TAPS = {BLOCKS: ("block",), NORMS: ("norm1", "norm2")}
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Which tokens of which layers; ``word`` is short for names, ``title`` for figures."""
+
+    layers: str
+    kind: str
+    word: str
+    title: str
+
+
+#: Every reading by the name of its arrays.
+READINGS = {kind: Reading(WHOLE, kind, kind, title) for kind, title in POOLED.items()} | {
+    f"{kind}-{layers}": Reading(layers, kind, kind, title)
+    for layers in (BLOCKS, NORMS)
+    for kind, title in KINDS.items()
+}
+
+
+@dataclass(frozen=True)
+class Side:
+    """Layers to compare, from the whole set or from minibatches; ``gaps`` says of each why it cannot be compared."""
+
+    features: Centred | Layers
+    gaps: tuple[str, ...]
+
+    @classmethod
+    def whole(cls, layers: Iterable[Floats]) -> Side:
+        """Layers (sample, channel)."""
+        centred = Centred.of(layers)
+        return cls(centred, centred.gaps)
+
+    @classmethod
+    def batches(cls, layers: Layers) -> Side:
+        """What was kept of minibatches."""
+        return cls(layers, tuple(layers.gap(i) for i in range(len(layers))))
+
+
+def relate(first: Side, second: Side) -> tuple[Floats, Floats | None]:
+    """CKA of every layer with every other, and its standard error where there is one."""
+    mine, theirs = first.features, second.features
+    if isinstance(mine, Centred):
+        assert isinstance(theirs, Centred), "both sides are readings of one name"
+        return hsic.cka(mine, theirs), None
+    assert isinstance(theirs, Layers), "both sides are readings of one name"
+    found = minibatch.cka(mine, theirs)
+    return found.cka, found.error
