@@ -27,6 +27,7 @@ bench: $(VENV)/.dev  ## what the analyses cost beside the forward pass; prints r
 	$(RUN) benchmarks.video
 	$(RUN) benchmarks.neighbours
 	$(RUN) benchmarks.objects
+	$(RUN) benchmarks.cka
 
 check: lint test check-example check-wheel  ## all that must hold before a change lands
 
