@@ -43,7 +43,7 @@ class Centred:
 
     layers: tuple[Floats | None, ...]
     lengths: Floats
-    gaps: tuple[str, ...]
+    gaps: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, layers: Iterable[Floats]) -> Centred:
