@@ -18,11 +18,11 @@ from vitan import DatasetSpec, hookimpl
 from vitan.job import prepare
 from vitan.models import Model
 from vitan.output import write_comparisons
-from vitan.passes import arrange
 from vitan.plan import make_plan
 from vitan.plugins import Plugins
 from vitan.registry import Provider
 from vitan.runner import run_model
+from vitan.sharing import arrange
 from vitan.store import Store
 
 COUNT, IMAGES = 20, 11

@@ -9,10 +9,11 @@ than the inner products of the images of a batch, K = X Xᵀ, and of these only 
 Two layers' unbiased HSIC is then the mean product of these numbers (``minibatch.hsic``), so they can be put together
 for any two layers of any two models later on.
 
-Nothing of this depends on a vector that is added to all images. The mean over the batch is therefore taken off before
-the product, which is what makes float32 enough however large that vector is. The product is made token by token and
-added up over tokens in float64: that costs no more than one large product, loses less, and gives the parts (CLS, the
-patches, all tokens) at once.
+Nothing of this depends on a vector that is added to all images. The first image is therefore taken off the others
+before the product, which is what makes float32 enough however large a common offset is, and costs less than taking off
+the mean; the mean is taken off the small matrix of products, in float64. The product is made token by token and added
+up over tokens in float64: that costs no more than one large product, loses less, and gives the parts (CLS, the patches,
+all tokens) at once.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from functools import lru_cache
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from vitan.tokens import TokenLayout
 
@@ -33,7 +35,7 @@ FEWEST = 4
 #: The tokens that a Gram matrix is over, with what figures call them. Registers belong to ``all`` alone.
 KINDS = {"all": "all tokens", "cls": "CLS", "spatial": "patch tokens"}
 
-_CHUNK = 1_250_000  # about so many numbers are centred and multiplied at a time, while they are in the cache
+_CHUNK = 1_250_000  # about so many numbers are worked on at a time, while they are in the cache
 _scratch = threading.local()
 _CONSTANT = 1e-12  # squared length around the mean, over that around 0, of what differs by rounding alone
 
@@ -89,51 +91,64 @@ def grams(layers: Sequence[Tensor], layout: TokenLayout, *, kinds: tuple[str, ..
 
 def gather(reduced: Sequence[Tensor], layout: TokenLayout, *, kinds: tuple[str, ...], ranges: bool = False) -> Grams:
     """What ``reduce`` made of each layer, put together."""
-    runs, sums = list(_runs(layout)), torch.stack(list(reduced))  # (layer, run, n + 2, n)
-    n = sums.shape[-1]
+    runs, sums = list(_runs(layout)), torch.stack(list(reduced))  # (layer, run, number)
     parts = torch.stack([sums.sum(1) if kind == "all" else sums[:, runs.index(kind)] for kind in kinds], 1)
-    values, leans, means = parts[..., :n, :], parts[..., n, :], parts[..., n + 1, 0]  # (layer, kind, ...)
+    inner = _whole(parts[..., :-1])  # (layer, kind, row, row), of the first image if there are ranges, and of the steps
+    length = inner[..., 0, 0] if ranges else parts[..., -1]
+    steps = functional.pad(inner[..., 1:, 1:] if ranges else inner, (1, 0, 1, 0))  # the first image takes no step
+    rows = steps.mean(-1, keepdim=True)
+    values = steps - rows - rows.mT + rows.mean(-2, keepdim=True)
     spread = values.diagonal(dim1=-2, dim2=-1).sum(-1)
-    constant = spread <= _CONSTANT * (spread + n * means)
+    constant = spread <= _CONSTANT * (spread + steps.shape[-1] * length)
     if not ranges:
         return Grams(values, constant, None)
-    raw = values + leans[..., :, None] + leans[..., None, :]  # but for a number that the range does not see
+    leans = functional.pad(inner[..., 0, 1:], (1, 0))
+    raw = steps + leans[..., :, None] + leans[..., None, :]  # but for a number that the range does not see
     return Grams(values, constant, torch.where(constant, 0.0, raw.amax((-2, -1)) - raw.amin((-2, -1))))
 
 
 def reduce(features: Tensor, layout: TokenLayout, *, ranges: bool = False) -> Tensor:
-    """Sums over each run of tokens of a layer, (run, n + 2, n) in float64 on the CPU; they add up over the runs.
+    """The numbers of each run of tokens of a layer, (run, number) in float64 on the CPU; they add up over the runs.
 
-    The first n rows are the centred Gram matrix. The next is the product of every image's centred features with their
-    mean, if ``ranges`` asks for it; and the last begins with the squared length of the mean.
+    With dᵢ for how the i-th image differs from the first, they are the products dᵢ·dⱼ, each once or twice, as
+    ``_whole`` puts them in place, and the squared length of the first image. If ``ranges`` asks for it, the first image
+    itself stands in front of the differences, and the length is among the products.
     """
-    runs = _runs(layout).values()
     n, count, channels = features.shape
-    half = n // 2  # of the symmetric product only the upper rows, and what is right of them in the lower ones
-    mean = _room("mean", features, count, channels)
-    upper, lower = _room("upper", features, count, half, n), _room("lower", features, count, n - half, n - half)
+    size = n if ranges else n - 1
+    half = size // 2  # of the symmetric product only the upper rows, and what is right of them in the lower ones
+    first = features[0].float()
+    upper, lower = (
+        _room("upper", features, count, half, size),
+        _room("lower", features, count, size - half, size - half),
+    )
     step = max(1, _CHUNK // (n * channels)) if features.device.type == "cpu" else count
-    leans = torch.zeros(len(runs), n, dtype=torch.float64)
     for start in range(0, count, step):
         tokens = slice(start, start + step)
-        part = features[:, tokens].float()
-        torch.mean(part, 0, out=mean[tokens])
-        centred = torch.sub(part, mean[tokens], out=_room("centred", features, *part.shape))
-        by_token = centred.transpose(0, 1)  # (token, image, channel)
+        part = features[1:, tokens].float()
+        rows = _room("rows", features, size, part.shape[1], channels)
+        torch.sub(part, first[tokens], out=rows[size - len(part) :])
+        if ranges:
+            rows[0] = first[tokens]
+        by_token = rows.transpose(0, 1)  # (token, row, channel)
         torch.bmm(by_token[:, :half], by_token.mT, out=upper[tokens])
         torch.bmm(by_token[:, half:], by_token[:, half:].mT, out=lower[tokens])
-        for i, run in enumerate(runs if ranges else ()):
-            mine = slice(max(run.start - start, 0), max(min(run.stop - start, part.shape[1]), 0))
-            leans[i] += (centred[:, mine].flatten(1) @ mean[tokens][mine].view(-1)).cpu()
-    found = torch.zeros(len(runs), n + 2, n, dtype=torch.float64)
-    for sums, run in zip(found, runs, strict=True):
-        flat = mean[run].view(-1)
-        sums[:half] = _total(upper[run])
-        sums[half:n, :half] = sums[:half, half:].mT
-        sums[half:n, half:] = _total(lower[run])
-        sums[n + 1, 0] = torch.dot(flat, flat)
-    found[:, n] = leans
-    return found
+    found = []
+    for run in _runs(layout).values():
+        flat = first[run].reshape(-1)
+        length = torch.zeros(1) if ranges else torch.dot(flat, flat)[None].cpu()
+        found.append(torch.cat([_total(upper[run]).flatten(), _total(lower[run]).flatten(), length.double()]))
+    return torch.stack(found)
+
+
+def _whole(products: Tensor) -> Tensor:
+    """Symmetric matrices (..., row, row) from the upper half of their rows and the lower right corner, side by side."""
+    count = products.shape[-1]
+    size = next(size for size in range(1, count + 1) if size * size - (size // 2) * (size - size // 2) == count)
+    half = size // 2
+    upper = products[..., : half * size].reshape(*products.shape[:-1], half, size)
+    lower = products[..., half * size :].reshape(*products.shape[:-1], size - half, size - half)
+    return torch.cat([upper, torch.cat([upper[..., half:].mT, lower], -1)], -2)
 
 
 def _room(name: str, like: Tensor, *shape: int) -> Tensor:
@@ -160,6 +175,7 @@ def _above(n: int) -> tuple[Tensor, Tensor]:
     return first, second
 
 
+@lru_cache
 def _runs(layout: TokenLayout) -> dict[str, slice]:
     """CLS, the patches, and what else there is, each a run of tokens; together they are all of them."""
     first = layout.patches.start
