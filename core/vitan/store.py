@@ -26,7 +26,7 @@ from .plan import canonical_json
 from .weights import tensors_sha256
 
 #: Changes when the meaning of stored state changes; older files are then no longer found.
-FORMAT = 3
+FORMAT = 4
 
 
 @dataclass(frozen=True)

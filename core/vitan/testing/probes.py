@@ -70,12 +70,26 @@ def _group(image: int) -> int:
 
 @dataclass
 class _Feed:
-    """Runs a probe over made-up batches of two images."""
+    """Runs a probe over made-up batches of a few images."""
 
     kind: type[Probe]
     options: Options
     layout: TokenLayout = _LAYOUT
-    n_batches: int = -(-_N // 2)
+
+    @property
+    def step(self) -> int:
+        """Images in a batch: more where the probe asks for batches of a size, as it may need several."""
+        batching = self.kind.batching(self.options)
+        return 4 if batching and batching.size else 2
+
+    @property
+    def parts(self) -> list[range]:
+        """Shards: whole batches, or whole groups."""
+        return list(PARTS) if self.step == 2 else [range(0, 4), range(4, 8), range(8, _N)]
+
+    @property
+    def n_batches(self) -> int:
+        return -(-_N // self.step)
 
     @property
     def info(self) -> ModelInfo:
@@ -109,8 +123,8 @@ class _Feed:
 
     def _shard(self, images: Sequence[int], dtype: torch.dtype) -> Probe:
         probe = self.kind(self.options, self.info)
-        for start in range(images[0], images[-1] + 1, 2):
-            batch = self._batch([i for i in (start, start + 1) if i in images])
+        for start in range(images[0], images[-1] + 1, self.step):
+            batch = self._batch([i for i in range(start, start + self.step) if i in images])
             for block in range(_DEPTH):
                 taps = {name: self._tap(name, block, batch).to(dtype) for name in sorted(self.kind.reads())}
                 kept = {name: tensor.clone() for name, tensor in taps.items()}
@@ -146,7 +160,7 @@ class _Feed:
                 prepared.append(preparation.prepare(sample, placement, (rows, columns), self.view))
         pixels = torch.zeros(len(windows), 3, self.view.size, self.view.size)
         made = {preparation: prepared} if preparation else {}
-        return Batch(tuple(index), samples, placements, pixels, windows, number=index[0] // 2, prepared=made)
+        return Batch(tuple(index), samples, placements, pixels, windows, number=index[0] // self.step, prepared=made)
 
     def _tap(self, name: str, block: int, batch: Batch) -> Tensor:
         tokens = len(self.layout)
@@ -182,7 +196,7 @@ def _check_result(name: str, result: Result) -> None:
 
 
 def _check_merging(name: str, feed: _Feed, whole: Probe, result: Result) -> None:
-    for order in permutations(PARTS):
+    for order in permutations(feed.parts):
         merged = feed.kind(feed.options, feed.info)
         for i, part in enumerate(order):
             shard = feed.kind(feed.options, feed.info)

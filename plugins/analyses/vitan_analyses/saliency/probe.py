@@ -181,7 +181,7 @@ class SaliencyProbe(Probe):
             return Record(
                 metric=f"iou-{name}{what}",
                 value=float(value),
-                higher_is_better=True,
+                higher_is_better=None if what.startswith("-random") else True,  # the floor is no aim
                 block=self.model.blocks[row],
                 head=head,
                 k=self.options.mass,
