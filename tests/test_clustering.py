@@ -226,6 +226,16 @@ def test_what_is_not_finite_is_a_named_gap():
     assert gaps == {"nmi-cls", "ari-cls", "purity-cls"}
 
 
+def test_features_that_hardly_differ_are_a_named_gap():
+    features, labels = _blobs()
+    features[:, 0] = 3.0  # CLS says the same of every picture
+    result = _watched(features, labels).compute(1)
+    assert np.isnan(result.arrays["cls"]).all()
+    assert {record.group for record in result.records if record.metric == "nmi-cls"} == {
+        "not clustered: only 1 of 40 features differ, too few for 2 clusters"
+    }
+
+
 @pytest.mark.parametrize("options", [{"k": 41}, {}])
 def test_too_few_images_say_what_to_change(options):
     features, labels = _blobs()

@@ -38,6 +38,13 @@ class Agreement:
     purity: float
 
 
+@dataclass(frozen=True)
+class Gap:
+    """Why something was not clustered."""
+
+    why: str
+
+
 def contingency(classes: Integers, clusters: Integers) -> Integers:
     """Samples in each class and cluster: (class, cluster), for those that occur. Labels may be any integers."""
     names, rows = np.unique(classes, return_inverse=True)
@@ -92,9 +99,9 @@ def kmeans(features: Floats, clusters: int, *, starts: int, seed: int) -> Intege
     return found
 
 
-def values(found: Agreement | None) -> tuple[float, ...]:
+def values(found: Agreement | Gap) -> tuple[float, ...]:
     """The measures in the order of ``METRICS``; NaN for what was not clustered."""
-    return tuple(getattr(found, metric) if found else float("nan") for metric in METRICS)
+    return tuple(getattr(found, metric, float("nan")) for metric in METRICS)
 
 
 def noise(samples: int, channels: int, *, seed: int) -> Floats:
@@ -104,16 +111,19 @@ def noise(samples: int, channels: int, *, seed: int) -> Floats:
 
 def cluster_all(
     jobs: Mapping[Key, Floats], labels: Integers, clusters: int, *, starts: int, seed: int
-) -> dict[Key, Agreement | None]:
-    """Cluster each of ``jobs`` (sample, channel) and compare with ``labels``; None where a feature is not finite.
+) -> dict[Key, Agreement | Gap]:
+    """Cluster each of ``jobs`` (sample, channel) and compare with ``labels``.
 
-    Jobs run side by side, and their results do not depend on how many do.
+    There is a gap where a feature is not finite, and where fewer samples differ than there are to be clusters. Jobs run
+    side by side, and their results do not depend on how many do.
     """
     from threadpoolctl import threadpool_limits
 
-    def one(features: Floats) -> Agreement | None:
+    def one(features: Floats) -> Agreement | Gap:
         if not np.isfinite(features).all():
-            return None
+            return Gap("some features are not finite")
+        if (different := len({row.tobytes() for row in features})) < clusters:
+            return Gap(f"only {different} of {len(features)} features differ, too few for {clusters} clusters")
         with threadpool_limits(1, user_api="openmp"):  # holds for the thread that asks, so each worker asks
             return agreement(labels, kmeans(features, clusters, starts=starts, seed=seed))
 
@@ -122,10 +132,10 @@ def cluster_all(
         return dict(zip(jobs, pool.map(one, jobs.values()), strict=True))
 
 
-def records(found: Mapping[Key, Agreement | None], k: int, protocol: str = "default") -> Iterator[Record]:
+def records(found: Mapping[Key, Agreement | Gap], k: int, protocol: str = "default") -> Iterator[Record]:
     """A record for each measure of each name and block; the floor has no block."""
     for (name, block), result in found.items():
-        why = "" if result else "not clustered: some features are not finite"
+        why = f"not clustered: {result.why}" if isinstance(result, Gap) else ""
         for metric, value in zip(METRICS, values(result), strict=True):
             yield Record(
                 metric=f"{metric}-{name}",
