@@ -27,7 +27,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from vitan.data import Batch
+from vitan.batch import Batch
 from vitan.probe import ModelInfo
 from vitan.recorder import Recorder
 from vitan.results import Result

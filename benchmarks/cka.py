@@ -27,7 +27,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from vitan.data import Batch
+from vitan.batch import Batch
 from vitan.probe import ModelInfo
 from vitan.tokens import TokenLayout
 from vitan_analyses import minibatch

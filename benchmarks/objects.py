@@ -25,7 +25,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from vitan.data import Batch, Segment, Window
+from vitan.batch import Batch, Window
+from vitan.data import Segment
 from vitan.loader import cut_grid
 from vitan.probe import ModelInfo
 from vitan.tokens import TokenLayout

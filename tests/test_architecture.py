@@ -7,8 +7,9 @@ import configparser
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from fnmatch import fnmatch
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -32,16 +33,27 @@ def module_name(package: str, path: Path) -> str:
     return ".".join([package, *(part for part in parts if part != "__init__")])
 
 
-def imports(package: str, path: Path) -> Iterator[str]:
-    """The absolute name of every module that a file imports, at its top or inside a function."""
+def imports_from(package: str, path: Path) -> Iterator[tuple[str, list[str]]]:
+    """The absolute name of every module that a file imports, at its top or inside a function, and what it takes."""
     own = module_name(package, path).split(".")
     here = own if path.name == "__init__.py" else own[:-1]
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            yield from ((alias.name, []) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             base = here[: len(here) - node.level + 1] if node.level else []
-            yield ".".join([*base, *([node.module] if node.module else [])])
+            yield ".".join([*base, *([node.module] if node.module else [])]), [alias.name for alias in node.names]
+
+
+def imports(package: str, path: Path) -> Iterator[str]:
+    return (name for name, _ in imports_from(package, path))
+
+
+def imported_modules(package: str, path: Path, known: Container[str]) -> Iterator[str]:
+    """Which of the known modules a file imports; ``from package import module`` counts for the module alone."""
+    for base, names in imports_from(package, path):
+        found = [inner if (inner := f"{base}.{name}") in known else base for name in names or [""]]
+        yield from (name for name in found if name in known)
 
 
 def forbidden(package: str, others: list[str]) -> list[str]:
@@ -75,6 +87,13 @@ def test_relative_imports_stay_in_their_package():
         if isinstance(node, ast.ImportFrom) and node.level > len(path.relative_to(ROOT / FOLDERS[package]).parts)
     ]
     assert escaping == []
+
+
+def test_modules_of_the_core_do_not_import_in_circles():
+    """Not even for types alone."""
+    paths = {module_name("vitan", path): path for path in sources("vitan")}
+    leans_on = {name: set(imported_modules("vitan", path, paths)) - {name} for name, path in paths.items()}
+    TopologicalSorter(leans_on).prepare()  # raises CycleError, which names the circle
 
 
 def test_no_module_is_named_after_a_library():

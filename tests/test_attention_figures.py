@@ -13,7 +13,8 @@ import torch
 from PIL import Image
 
 import golden
-from vitan.data import Batch, Dataset, Sample
+from vitan.batch import Batch
+from vitan.data import Dataset, Sample
 from vitan.figures import Drawable, Plot
 from vitan.options import Options
 from vitan.probe import ModelInfo

@@ -10,7 +10,8 @@ import pytest
 import torch
 
 import golden
-from vitan.data import Batch, Sample
+from vitan.batch import Batch
+from vitan.data import Sample
 from vitan.probe import ModelInfo
 from vitan.results import Result
 from vitan.tokens import TokenLayout

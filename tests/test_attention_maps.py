@@ -12,7 +12,8 @@ from PIL import Image
 from pydantic import ValidationError
 
 import golden
-from vitan.data import Batch, Dataset, Sample
+from vitan.batch import Batch
+from vitan.data import Dataset, Sample
 from vitan.errors import MismatchError
 from vitan.figures import Animation, Drawable, Plot
 from vitan.options import Options

@@ -11,7 +11,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from vitan.data import Batch, Sample
+from vitan.batch import Batch
+from vitan.data import Sample
 from vitan.errors import MismatchError, RecordingError
 from vitan.probe import ModelInfo
 from vitan.results import Result

@@ -8,7 +8,8 @@ import torch
 
 import golden
 import golden_vits
-from vitan.data import Batch, Sample
+from vitan.batch import Batch
+from vitan.data import Sample
 from vitan.errors import MismatchError, OptionError
 from vitan.job import validate
 from vitan.probe import Batching, ModelInfo

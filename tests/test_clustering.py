@@ -14,7 +14,8 @@ import timm
 import torch
 
 import golden
-from vitan.data import Batch, Sample
+from vitan.batch import Batch
+from vitan.data import Sample
 from vitan.errors import MismatchError, OptionError
 from vitan.probe import ModelInfo
 from vitan.recorder import Recorder

@@ -16,7 +16,8 @@ import spair
 import vitan_analyses.keypoints
 import vitan_datasets.spair71k
 from toys import toy_plugins
-from vitan.data import Batch, Pair, Sample
+from vitan.batch import Batch
+from vitan.data import Pair, Sample
 from vitan.errors import MismatchError, OptionError
 from vitan.job import prepare, validate
 from vitan.plan import make_plan

@@ -13,7 +13,8 @@ import golden
 import vitan_analyses.knn
 import vitan_datasets.folder
 from toys import toy_plugins
-from vitan.data import Batch, Sample
+from vitan.batch import Batch
+from vitan.data import Sample
 from vitan.errors import MismatchError, OptionError
 from vitan.job import prepare
 from vitan.plan import make_plan

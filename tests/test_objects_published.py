@@ -12,7 +12,7 @@ import torch
 
 from golden_toys import toy_attention, toy_features
 from outlined import GOLDEN, Outlined
-from vitan.data import Batch
+from vitan.batch import Batch
 from vitan.loader import Loader
 from vitan.partition import cut
 from vitan.probe import ModelInfo, Probe

@@ -18,7 +18,8 @@ from vitan.job import Analysis, prepare
 from vitan.options import Options
 from vitan.plan import make_plan
 from vitan.plugins import Plugins
-from vitan.probe import Batching, Preparation, Probe, Recording
+from vitan.preparation import Preparation
+from vitan.probe import Batching, Probe, Recording
 from vitan.registry import Provider
 from vitan.results import Record, Result
 from vitan.runner import run_model

@@ -8,7 +8,8 @@ import torch
 
 import golden
 import golden_vits
-from vitan.data import Batch, Sample
+from vitan.batch import Batch
+from vitan.data import Sample
 from vitan.probe import ModelInfo
 from vitan.tokens import TokenLayout
 from vitan_analyses.gram_probe import GramOptions

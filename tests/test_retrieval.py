@@ -9,7 +9,8 @@ import pytest
 import torch
 
 import golden
-from vitan.data import Batch, Sample
+from vitan.batch import Batch
+from vitan.data import Sample
 from vitan.errors import MismatchError
 from vitan.probe import ModelInfo
 from vitan.tokens import TokenLayout

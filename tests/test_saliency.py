@@ -9,7 +9,8 @@ import pytest
 import torch
 from PIL import Image
 
-from vitan.data import Batch, Dataset, Sample, Segment
+from vitan.batch import Batch
+from vitan.data import Dataset, Sample, Segment
 from vitan.errors import MismatchError
 from vitan.figures import Drawable, Plot
 from vitan.options import Options

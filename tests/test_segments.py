@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 import golden
-from vitan.data import Batch, Window
+from vitan.batch import Batch, Window
 from vitan.errors import OptionError
 from vitan.loader import cut_grid
 from vitan.plugins import installed

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from vitan.data import Batch, Sample
+from vitan.batch import Batch
+from vitan.data import Sample
 from vitan.errors import MismatchError, OptionError
 from vitan.figures import Drawable
 from vitan.job import validate

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from vitan.data import Batch, Sample
+from vitan.batch import Batch
+from vitan.data import Sample
 from vitan.probe import ModelInfo
 from vitan.tokens import TokenLayout
 from vitan_analyses.spectrum.measures import decay, eigenvalues, participation_ratio, rank_me, two_nn

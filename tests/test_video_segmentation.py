@@ -14,7 +14,8 @@ import vitan_analyses.video_segmentation
 import vitan_datasets.davis2017
 from toys import toy_plugins
 from videos import moving, write_videos
-from vitan.data import Batch, Sample, Window
+from vitan.batch import Batch, Window
+from vitan.data import Sample
 from vitan.errors import DataError, RecordingError
 from vitan.figures import Animation, File, Picture, Plot
 from vitan.job import prepare

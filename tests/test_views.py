@@ -11,7 +11,7 @@ from torchvision import transforms
 
 import golden
 from golden_toys import toy_tokens
-from vitan.data import Batch
+from vitan.batch import Batch
 from vitan.errors import ImageError, UnknownNameError
 from vitan.images import open_image
 from vitan.loader import cut_grid

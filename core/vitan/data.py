@@ -1,4 +1,4 @@
-"""Samples, datasets and batches."""
+"""Samples, and the datasets they come from."""
 
 from __future__ import annotations
 
@@ -15,10 +15,6 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
     from PIL.Image import Image
-    from torch import Tensor
-
-    from .probe import Preparation
-    from .views import Placement
 
 #: x and y in the pixels of a picture, from its top left corner.
 Point: TypeAlias = "tuple[float, float]"
@@ -86,67 +82,6 @@ class Sample:
     relevant: Mapping[str, Sequence[int]] = field(default_factory=dict)
     id_mask: Callable[[], npt.NDArray[np.uint8]] | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Window:
-    """One input of the model: a whole view, or a window of a divided one.
-
-    ``image`` is its picture's row in the batch; ``top`` and ``left`` say, in tokens, where its patches begin in the
-    picture's whole grid; ``own`` (row, column) marks those that no earlier window of the picture has seen.
-    """
-
-    image: int
-    top: int
-    left: int
-    own: Tensor
-
-
-@dataclass(frozen=True)
-class Batch:
-    """What a probe learns of one forward pass.
-
-    ``index`` holds each sample's position in the whole dataset, whatever the shard and the order; ``samples`` and
-    ``placements`` (how each picture was laid into the pixels) run in the same order. ``windows`` say what each row of
-    the pixels, and so of every tap, is: in views that are not divided one row is one sample. ``number`` counts the
-    batches of the pass. ``prepared`` holds for each preparation that was asked for what it made of each sample.
-    """
-
-    index: Sequence[int]
-    samples: Sequence[Sample]
-    placements: Sequence[Placement]
-    pixels: Tensor  # (window, 3, height, width), as the model sees them
-    windows: Sequence[Window] = ()
-    number: int = 0
-    prepared: Mapping[Preparation, Sequence[Mapping[str, Tensor]]] = field(default_factory=dict)
-
-    def __len__(self) -> int:
-        return len(self.index)
-
-    @property
-    def grids(self) -> list[tuple[int, int]]:
-        """The (rows, columns) of each picture's whole patch grid."""
-        ends = [[(w.top + w.own.shape[0], w.left + w.own.shape[1]) for w in own] for own in self._by_image()]
-        return [(max(row for row, _ in of), max(column for _, column in of)) for of in ends]
-
-    def stitch(self, patches: Tensor) -> list[Tensor]:
-        """Patches (window, patch, channel) as each picture's whole grid (row, column, channel).
-
-        Where windows overlap the first one's patches count, as in the published code; nothing is averaged.
-        """
-        whole = [patches.new_empty(*grid, patches.shape[-1]) for grid in self.grids]
-        for window, tokens in zip(self.windows, patches, strict=True):
-            rows, columns = window.own.shape
-            place = whole[window.image][window.top : window.top + rows, window.left : window.left + columns]
-            own = window.own.to(patches.device)
-            place[own] = tokens.view(rows, columns, -1)[own]
-        return whole
-
-    def _by_image(self) -> list[list[Window]]:
-        found: list[list[Window]] = [[] for _ in self.index]
-        for window in self.windows:
-            found[window.image].append(window)
-        return found
 
 
 class Dataset(ABC):

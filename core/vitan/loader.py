@@ -11,11 +11,12 @@ from itertools import islice
 import torch
 from torch import Tensor
 
-from .data import Batch, Dataset, Sample, Window
+from .batch import Batch, Window
+from .data import Dataset, Sample
 from .errors import ImageError
 from .models import Model
 from .partition import Partition
-from .probe import Preparation
+from .preparation import Preparation
 from .views import Placement, View, to_tensor
 
 #: What a preparation has made of samples, by position in the dataset.

@@ -10,14 +10,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .data import Batch
+from .batch import Batch
 from .errors import MismatchError
 from .gathered import Found, Gathered, Named, Part, Seen
 from .job import Analysis, Job
 from .loader import Loader, Prepared, Skipped
 from .models import Model
 from .partition import Partition, cut, cut_by_group
-from .probe import Preparation, Recording
+from .preparation import Preparation
+from .probe import Recording
 from .reporter import Reporter
 from .sharing import Sharing
 from .store import Store

@@ -16,9 +16,9 @@ from .tokens import TokenLayout
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from .data import Batch, Sample
+    from .batch import Batch
+    from .preparation import Preparation
     from .results import Result
-    from .views import Placement, View
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,23 +49,6 @@ class Batching:
     size: int | None = None
     seed: int | None = None
     grouped: bool = False
-
-
-class Preparation(ABC):
-    """What is made of a sample's annotation once for a dataset, a view and a patch grid, whichever model asks.
-
-    Subclasses are frozen dataclasses; their fields, ``name`` and ``version`` say what is made, and the store keeps it.
-    """
-
-    name: ClassVar[str]
-    version: ClassVar[str] = "1"
-
-    @abstractmethod
-    def prepare(self, sample: Sample, placement: Placement, grid: tuple[int, int], view: View) -> Mapping[str, Tensor]:
-        """Tensors by name. ``grid`` is the (rows, columns) of the picture's whole patch grid in this view.
-
-        Raises ``ImageError`` for a sample whose annotation cannot be used.
-        """
 
 
 class Recording(ABC):

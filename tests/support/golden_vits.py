@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 import golden
-from vitan.data import Batch, Sample
+from vitan.batch import Batch
+from vitan.data import Sample
 from vitan.probe import ModelInfo
 from vitan.recorder import Recorder
 from vitan.taps import TIMM

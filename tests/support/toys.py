@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from vitan import DatasetSpec, ModelSpec, ProbeSpec, hookimpl
 from vitan.accumulators import PerImage, Sum
-from vitan.data import Batch, Dataset, Sample
+from vitan.batch import Batch
+from vitan.data import Dataset, Sample
 from vitan.errors import ImageError
 from vitan.options import Options as BaseOptions
 from vitan.options import summary

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from vitan.data import Batch
+from vitan.batch import Batch
 from vitan.probe import Probe
 
 

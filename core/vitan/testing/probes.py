@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..data import Batch, Window
+from ..batch import Batch, Window
 from ..figures import Drawable
 from ..loader import cut_grid
 from ..options import Options

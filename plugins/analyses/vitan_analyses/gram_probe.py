@@ -12,7 +12,7 @@ from torch import Tensor
 from typing_extensions import Self
 
 from vitan.accumulators import PerImage
-from vitan.data import Batch
+from vitan.batch import Batch
 from vitan.errors import MismatchError
 from vitan.options import Options
 from vitan.probe import Batching, ModelInfo, Probe

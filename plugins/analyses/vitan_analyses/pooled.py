@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from torch import Tensor
 
 from vitan.accumulators import PerImage
-from vitan.data import Batch
+from vitan.batch import Batch
 from vitan.probe import ModelInfo, Recording
 
 #: The kinds of vectors, with what figures call them.

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from vitan.accumulators import PerImage
-from vitan.data import Batch
+from vitan.batch import Batch
 from vitan.errors import MismatchError
 from vitan.probe import ModelInfo, Recording
 

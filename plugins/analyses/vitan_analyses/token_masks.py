@@ -18,7 +18,7 @@ import torch
 from PIL import Image
 
 from vitan.errors import ImageError
-from vitan.probe import Preparation
+from vitan.preparation import Preparation
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from vitan.data import Batch
+from vitan.batch import Batch
 from vitan.probe import ModelInfo
 from vitan.results import Result
 from vitan.tokens import TokenLayout

@@ -10,7 +10,7 @@ from pydantic import Field
 from torch import Tensor
 
 from vitan.accumulators import PerImage, Sum
-from vitan.data import Batch
+from vitan.batch import Batch
 from vitan.errors import MismatchError
 from vitan.options import Options, summary
 from vitan.probe import ModelInfo, Probe

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from torch import Tensor
 
-    from vitan.data import Batch
+    from vitan.batch import Batch
 
 Position: TypeAlias = Literal["cls", "top", "left", "center", "right", "bottom", "all", "diagonal"]
 

@@ -9,7 +9,7 @@ import numpy as np
 from torch import Tensor
 from typing_extensions import Self
 
-from vitan.data import Batch
+from vitan.batch import Batch
 from vitan.errors import MismatchError
 from vitan.options import Options, summary
 from vitan.probe import Recording

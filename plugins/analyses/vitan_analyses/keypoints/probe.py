@@ -11,7 +11,8 @@ from pydantic import Field
 from torch import Tensor
 
 from vitan.accumulators import PerImage, Ragged
-from vitan.data import Batch, Sample
+from vitan.batch import Batch
+from vitan.data import Sample
 from vitan.errors import MismatchError
 from vitan.options import Options, summary
 from vitan.probe import Batching, ModelInfo, Probe

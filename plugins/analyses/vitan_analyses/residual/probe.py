@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from vitan.accumulators import PerImage
-from vitan.data import Batch
+from vitan.batch import Batch
 from vitan.probe import ModelInfo
 from vitan.results import Record, Result
 

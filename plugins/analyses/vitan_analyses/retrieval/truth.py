@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from vitan.accumulators import PerImage, Ragged
-from vitan.data import Batch
+from vitan.batch import Batch
 from vitan.errors import MismatchError
 from vitan.probe import ModelInfo, Recording
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from vitan.accumulators import PerImage
-from vitan.data import Batch
+from vitan.batch import Batch
 from vitan.errors import MismatchError
 from vitan.options import Options, summary
 from vitan.probe import ModelInfo, Probe

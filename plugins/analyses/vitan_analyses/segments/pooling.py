@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from vitan.data import Window
+    from vitan.batch import Window
 
 
 class Share(NamedTuple):

@@ -9,7 +9,7 @@ import numpy as np
 from torch import Tensor
 
 from vitan.accumulators import PerImage
-from vitan.data import Batch
+from vitan.batch import Batch
 from vitan.options import Options, summary
 from vitan.probe import ModelInfo, Probe, Recording
 from vitan.results import Record, Result

@@ -14,7 +14,8 @@ from pydantic import Field
 from torch import Tensor
 
 from vitan.accumulators import Ragged
-from vitan.data import Batch, Sample
+from vitan.batch import Batch
+from vitan.data import Sample
 from vitan.errors import DataError, RecordingError
 from vitan.options import Options, summary
 from vitan.probe import Batching, ModelInfo, Probe
