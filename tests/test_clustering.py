@@ -10,20 +10,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import timm
 import torch
 
 import golden
+import golden_vits
 from vitan.batch import Batch
 from vitan.data import Sample
 from vitan.errors import MismatchError, OptionError
 from vitan.probe import ModelInfo
-from vitan.recorder import Recorder
-from vitan.taps import TIMM
 from vitan.tokens import TokenLayout
 from vitan_analyses.clustering.probe import ClusteringOptions, ClusteringProbe
 from vitan_analyses.clusters import FLOOR, agreement, contingency, kmeans
-from vitan_models.clip import image_tower
 from watching import watch
 
 GOLDEN = golden.arrays("features_seg.npz")
@@ -78,49 +75,13 @@ def test_published_clusterings(case, starts):
     assert _triple(agreement(labels, found)) == pytest.approx(expected, abs=0.02)
 
 
-def _dino():
-    size, patch, dim, depth, heads, ratio = (int(value) for value in GOLDEN["vit/config"])
-    model = timm.models.vision_transformer.VisionTransformer(
-        img_size=size, patch_size=patch, embed_dim=dim, depth=depth, num_heads=heads, mlp_ratio=ratio, num_classes=0
-    )
-    model.load_state_dict(_state("vit/state/"), strict=True)
-    return model.eval(), GOLDEN["vit/images"]
-
-
-def _clip():
-    size, patch, dim, depth, heads, _ = (int(value) for value in GOLDEN["vit/clip_config"])
-    model = timm.models.vision_transformer.VisionTransformer(
-        img_size=size, patch_size=patch, embed_dim=dim, depth=depth, num_heads=heads, num_classes=0, pre_norm=True,
-        act_layer="quick_gelu", norm_layer=lambda channels, **_: torch.nn.LayerNorm(channels, eps=1e-5),
-    )  # fmt: skip
-    model.load_state_dict(
-        image_tower({f"visual.{key}": v for key, v in _state("vit/clip_state/").items()}), strict=True
-    )
-    return model.eval(), GOLDEN["vit/clip_images"]
-
-
-def _state(prefix):
-    keys = [key for key in GOLDEN.files if key.startswith(prefix)]
-    return {key.removeprefix(prefix): torch.from_numpy(GOLDEN[key]) for key in keys}
-
-
 @pytest.mark.golden
 @pytest.mark.parametrize("name", [n for n in ("dino", "clip") if f"tokens/{n}_cls" in GOLDEN.files])
 def test_published_features_and_their_clusters(name):
     """From pixels to vectors to numbers, through the recorder and the probe, in the published batches."""
-    model, images = {"dino": _dino, "clip": _clip}[name]()
-    labels, size = GOLDEN["tokens/labels"], int(GOLDEN["vit/batch_size"])
-    grid = model.patch_embed.grid_size
-    probe = _probe(TokenLayout(("cls",), grid), len(model.blocks), model.embed_dim, k=5, starts=1)
-    for start in range(0, len(images), size):
-        batch = _batch(range(start, min(start + size, len(images))), labels)
-        wanted = dict.fromkeys(range(len(model.blocks)), probe.reads())
-
-        def on_block(block, taps, batch=batch):
-            watch(probe, block, taps, batch)
-
-        with Recorder(model, TIMM, wanted, on_block), torch.inference_mode():
-            model(torch.from_numpy(images[start : start + size]))
+    model, images = getattr(golden_vits, name)()
+    probe = ClusteringProbe(ClusteringOptions(k=5, starts=1), golden_vits.info(model, name))
+    golden_vits.show(probe, model, images, GOLDEN["tokens/labels"])
     arrays = probe.compute(1).arrays
     for kind, theirs, accumulator in (("cls", "cls", probe.pooled.cls), ("patches", "spat", probe.pooled.patches)):
         ours = np.stack([accumulator.rows(block).numpy() for block in probe.model.blocks])

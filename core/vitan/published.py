@@ -14,12 +14,13 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from . import safe_pickle
+from .blocks import NAMED_BLOCKS
 from .errors import DataError
 from .results import Record, to_csv
 from .store import replacing_folder
@@ -31,15 +32,8 @@ _MODEL = re.compile(r"(?P<family>[A-Za-z]+)-ViT-(?P<arch>[A-Za-z]+)-(?P<patch>\d
 _FILE = re.compile(r"(?P<what>.+)_(?P<task>knn|retrieval|kp)_blk(?P<block>-?\w+)\.pkl")
 _VIDEO = re.compile(r"davis_vidseg_\d+_blk(?P<block>-?\w+)")
 _DEPTHS = {"T": 12, "S": 12, "B": 12, "L": 24, "H": 32}
-#: The published names of some blocks, by depth; ``all`` means the first one in results, by mistake.
-_NAMED: Mapping[str, Callable[[int], int]] = {
-    "first": lambda depth: 0,  # noqa: ARG005
-    "q1": lambda depth: depth // 4 - 1,
-    "middle": lambda depth: depth // 2 - 1,
-    "q3": lambda depth: 3 * depth // 4 - 1,
-    "last": lambda depth: depth - 1,
-    "all": lambda depth: 0,  # noqa: ARG005
-}
+#: Which block a published name means, by depth; ``all`` is the first one in results, by mistake.
+_NAMED = {**NAMED_BLOCKS, "all": NAMED_BLOCKS["first"]}
 _LEVELS = {"pck@0.1": 0.1, "pck@0.05": 0.05, "pck@0.0.5": 0.05, "pck@0.01": 0.01, "pck@0.0.01": 0.01}
 _PROTOCOLS = {"E": "easy", "M": "medium", "H": "hard"}
 
