@@ -376,16 +376,28 @@ def test_an_interruption_keeps_what_is_finished(vitan, monkeypatch: pytest.Monke
     assert {record["model"] for record in _records()} == {"toy-A8"}
 
 
-def test_too_little_memory_says_what_to_change(vitan, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("asked", "advice"),
+    [
+        (["mean"], "--batch-size 4"),
+        (["mean", "--batch-size", "1"], "--dtype float16 or --device cpu"),
+        (["cka"], "a smaller --batch"),
+        (["cka", "mean"], "a smaller --batch"),  # in one pass, in the batches that cka asks for
+        (["cka", "segments-dense"], "a smaller --batch or --batch-size 4"),  # the dense view takes a pass of its own
+        (["cka", "residual"], "a smaller --cka.batch or a smaller --residual.batch"),
+    ],
+)
+def test_too_little_memory_says_what_to_change(vitan, monkeypatch: pytest.MonkeyPatch, asked, advice) -> None:
     from vitan.cli import execute
 
     def too_large(*_):
         raise torch.cuda.OutOfMemoryError("CUDA out of memory")
 
+    monkeypatch.delenv("VITAN_DISABLE_PLUGINS")
     monkeypatch.setattr(execute, "run_model", too_large)
-    ran = vitan(*RUN)
+    ran = vitan("run", *asked, "-m", "toy-A8", "-d", "shapes", "--limit", "4", "--device", "cpu")
     assert ran.code == 1
-    assert "--batch-size 4" in ran.err
+    assert ran.err.splitlines()[-1].endswith(f"the memory of cpu is not enough; try {advice}")
 
 
 def test_bugs_keep_their_traceback(monkeypatch: pytest.MonkeyPatch) -> None:

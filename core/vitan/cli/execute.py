@@ -17,6 +17,7 @@ from ..paths import states_dir
 from ..plan import Plan
 from ..plugins import Plugins
 from ..runner import Outcome, run_model
+from ..sharing import arrange
 from ..store import Store
 from .options import PluginOption, flags_as_typed
 from .progress import Bars, Lines, reporter
@@ -47,13 +48,13 @@ def execute(
     _make_folder(
         states_dir(), f"the cache {states_dir()} cannot be written ({{}}); set VITAN_CACHE to a folder that can"
     )
-    report, progress = Report(), reporter()
+    report, progress, advice = Report(), reporter(), _to_need_less(job, brought)
     progress.note(f"device {_device_name(plan.device)}")
     for line in job.dataset.notes():
         progress.note(f"warning: {job.dataset_spec.name}: {line}")
     try:
         for index in range(len(job.models)):
-            _one(job, index, output, report, progress, figures)
+            _one(job, index, output, report, progress, figures, advice)
         report.comparisons = write_comparisons([outcome for outcome, _ in report.done], output, figures=figures)
         if report.done:
             write_root(output)
@@ -67,11 +68,13 @@ def execute(
     return 1 if report.failed else 0
 
 
-def _one(job: Job, index: int, output: Path, report: Report, progress: Bars | Lines, figures: bool) -> None:
+def _one(
+    job: Job, index: int, output: Path, report: Report, progress: Bars | Lines, figures: bool, advice: str
+) -> None:
     """Run and write one model. Its error is kept for the end if there are others, and raised if it is alone."""
     name = job.models[index][0].name
     try:
-        outcomes = _run_model(job, index, progress)
+        outcomes = _run_model(job, index, progress, advice)
         _say(outcomes, job, progress, figures)
         written = [write_outcome(outcome, job, output, figures=figures) for outcome in outcomes]
     except VitanError as error:
@@ -85,13 +88,22 @@ def _one(job: Job, index: int, output: Path, report: Report, progress: Bars | Li
     report.done += zip(outcomes, written, strict=True)
 
 
-def _run_model(job: Job, index: int, progress: Bars | Lines) -> list[Outcome]:
+def _run_model(job: Job, index: int, progress: Bars | Lines, advice: str) -> list[Outcome]:
     try:
         return run_model(job, index, Store(states_dir()), progress)
     except torch.cuda.OutOfMemoryError as error:
-        size = job.plan.batch_size
-        hint = f"try --batch-size {size // 2}" if size > 1 else "try --dtype float16 or --device cpu"
-        raise VitanError(f"the memory of {job.plan.device} is not enough for --batch-size {size}; {hint}") from error
+        raise VitanError(f"the memory of {job.plan.device} is not enough; try {advice}") from error
+
+
+def _to_need_less(job: Job, brought: Sequence[PluginOption]) -> str:
+    """How to need less memory; what an analysis has asked for by its option ``batch`` does not heed the plan."""
+    size = job.plan.batch_size
+    asking = {a.spec.name for a in job.analyses if (asked := a.kind.batching(a.options)) and asked.size}
+    theirs = [option.flag for option in brought if option.part.owner in asking and option.field.name == "batch"]
+    hints = [f"a smaller {flag}" for flag in theirs]
+    if size > 1 and any(asking.isdisjoint(a.spec.name for a in one.analyses) for one in arrange(job.analyses, size)):
+        hints.append(f"--batch-size {size // 2}")
+    return " or ".join(hints or ["--dtype float16", "--device cpu"])
 
 
 def _say(outcomes: Sequence[Outcome], job: Job, progress: Bars | Lines, figures: bool) -> None:
