@@ -4,8 +4,9 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 RUN := OMP_WAIT_POLICY=passive $(BIN)/python -m
+BENCHMARKS := $(addprefix bench-,attention cka keypoints video neighbours objects)
 
-.PHONY: demo test golden lint bench check check-example check-wheel clean
+.PHONY: demo test golden lint bench $(BENCHMARKS) check check-example check-wheel clean
 
 demo: $(VENV)/.demo  ## a real model on real photographs: a table and pictures in results/
 	$(BIN)/vitan run attention attention-maps --model saliency-S14 --output results
@@ -21,13 +22,10 @@ lint: $(VENV)/.dev  ## style and types
 	$(RUN) ruff format --check
 	$(RUN) mypy
 
-bench: $(VENV)/.dev  ## what the analyses cost beside the forward pass; prints ratios, asserts nothing
-	$(RUN) benchmarks.attention
-	$(RUN) benchmarks.keypoints
-	$(RUN) benchmarks.video
-	$(RUN) benchmarks.neighbours
-	$(RUN) benchmarks.objects
-	$(RUN) benchmarks.cka
+bench: $(BENCHMARKS)  ## what the analyses cost, or one with bench-NAME; prints ratios, asserts nothing
+
+$(BENCHMARKS): bench-%: $(VENV)/.dev
+	$(RUN) benchmarks.$*
 
 check: lint test check-example check-wheel  ## all that must hold before a change lands
 

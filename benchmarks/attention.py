@@ -1,26 +1,20 @@
 """What the attention analysis costs: against the forward pass it rides on, and against its straightforward form.
 
-    python benchmarks/attention.py [--rounds 9] [--batch 8]
+    python -m benchmarks.attention [--rounds 9] [--batch 8]
 
-CPU seconds of one thread, so that other work on the machine disturbs little. Whatever is compared runs in turn, round
-by round, and a ratio is the median of the rounds' ratios, with the smallest and the largest beside it.
+What both forms make is compared before anything is timed.
 """
 
-# the environment must be set before torch is imported
 from __future__ import annotations
 
-import os
+from . import timing  # before torch: it sets the environment
 
-os.environ |= {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"}
+# isort: split
 
 import argparse
 import math
-import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 
 import timm
 import torch
@@ -28,7 +22,6 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from vitan.batch import Batch
-from vitan.probe import ModelInfo
 from vitan.recorder import Recorder
 from vitan.results import Result
 from vitan.taps import TIMM
@@ -36,19 +29,19 @@ from vitan.tokens import TokenLayout
 from vitan_analyses.attention.probe import AttentionOptions, AttentionProbe
 from vitan_analyses.attention.reduce import BlockReducer
 
-DEPTH, HEADS, DIM = 12, 12, 768  # ViT-B
+from . import memory
+from .made_up import DEPTH, DIM, HEADS, vit_b
+
 KINDS = ("stacked: the published metrics", "tiled: these, entropy and head means", "tiled: everything, with exact sums")
 SIDE, LARGE_SIDE = 14, 28  # patch 16 and patch 8, at 224 pixels
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--rounds", type=int, default=9)
+    parser = timing.parser(__doc__, 9)
     parser.add_argument("--batch", type=int, default=8, help="images per forward pass")
     parser.add_argument("--memory", choices=["idle", "stacked", "reduced", "watched"], help=argparse.SUPPRESS)
     args = parser.parse_args()
-    torch.set_num_threads(1)
-    torch.set_grad_enabled(False)
+    timing.one_thread()
     if args.memory:
         measure_memory(args.memory)
         return
@@ -79,14 +72,13 @@ def against_forward(rounds: int, images: int) -> None:
             model(pixels)
         inside.append(spent)
 
-    seconds = alternate({"forward": lambda: model(pixels), "with everything": analysed}, rounds)
+    seconds = timing.alternate({"forward": lambda: model(pixels), "with everything": analysed}, rounds)
     forward, everything, analysis = *seconds.values(), inside[1:]
     print(f"\nViT-B/16, 224 px, 197 tokens, {images} images a batch, {rounds} rounds")
     named = {"forward": forward, "forward, recorded, analysed": everything, "analysis alone": analysis}
-    for name, times in named.items():
-        row(name, [1000 * t / images for t in times], "CPU ms per image")
-    row("(recording + analysis) / forward", [100 * (e - f) / f for f, e in zip(forward, everything, strict=True)], "%")
-    row("analysis / forward", [100 * a / f for f, a in zip(forward, analysis, strict=True)], "%")
+    timing.rows(named, "CPU ms per image", 1000 / images)
+    timing.row("(recording + analysis) / forward", [x - 100 for x in timing.ratios(everything, forward, 100)], "%")
+    timing.row("analysis / forward", timing.ratios(analysis, forward, 100), "%")
 
 
 def against_stacked(rounds: int) -> None:
@@ -101,13 +93,12 @@ def against_stacked(rounds: int) -> None:
         KINDS[1]: lambda: [reducer(attention) for attention in blocks],
         KINDS[2]: lambda: watch(probe, blocks, values),
     }
-    seconds = alternate(runs, rounds)
+    seconds = timing.alternate(runs, rounds)
     print(f"\nMetrics alone, 197 tokens, {images} images a batch, {rounds} rounds")
-    for name, times in seconds.items():
-        row(name, [1000 * t / images for t in times], "CPU ms per image")
+    timing.rows(seconds, "CPU ms per image", 1000 / images)
     stacked, reduced, everything = seconds.values()
-    row("stacked / tiled, these", [s / t for s, t in zip(stacked, reduced, strict=True)], "x")
-    row("stacked / tiled, everything", [s / t for s, t in zip(stacked, everything, strict=True)], "x")
+    timing.row("stacked / tiled, these", timing.ratios(stacked, reduced), "x")
+    timing.row("stacked / tiled, everything", timing.ratios(stacked, everything), "x")
 
 
 def against_stacked_at_785() -> None:
@@ -116,8 +107,8 @@ def against_stacked_at_785() -> None:
     The attention itself counts: all blocks of it for the stacked form, one at a time for ours.
     """
     print("\nMetrics alone, 785 tokens, 1 image, a process each")
-    idle = measured_memory("idle")[0]
-    measured = {kind: measured_memory(kind) for kind in ("stacked", "reduced", "watched")}
+    idle = memory.of_own_process("attention", "idle")[0]
+    measured = {kind: memory.of_own_process("attention", kind) for kind in ("stacked", "reduced", "watched")}
     for name, (peak, seconds) in zip(KINDS, measured.values(), strict=True):
         print(f"  {name:40}{seconds:8.2f} CPU s{peak - idle:10.0f} MB")
     peak, seconds = measured["stacked"]
@@ -125,13 +116,6 @@ def against_stacked_at_785() -> None:
         our_peak, our_seconds = measured[kind]
         ratio = f"{seconds / our_seconds:8.1f} x    {(peak - idle) / (our_peak - idle):10.1f} x"
         print(f"  {'stacked / tiled, ' + name:40}{ratio}")
-
-
-def measured_memory(kind: str) -> tuple[float, float]:
-    """Peak MB and CPU seconds of this file run as a process of its own."""
-    command = [sys.executable, __file__, "--memory", kind]
-    out = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
-    return float(out[0]), float(out[1])
 
 
 def measure_memory(kind: str) -> None:
@@ -151,9 +135,7 @@ def measure_memory(kind: str) -> None:
         if len(kept) == DEPTH:
             stacked_metrics(kept)
         seconds += time.process_time() - start
-    status = Path("/proc/self/status").read_text()  # getrusage would count the parent's memory before exec
-    peak = next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM"))
-    print(int(peak) / 1024, seconds)
+    print(memory.peak(), seconds)
 
 
 def stacked_metrics(blocks: Sequence[Tensor]) -> dict[str, Tensor]:
@@ -219,19 +201,7 @@ def check_agreement(stacked: Mapping[str, Tensor], ours: Result) -> None:
 
 
 def new_probe(side: int) -> AttentionProbe:
-    model = ModelInfo(
-        name="made-up",
-        family="made-up",
-        arch="B",
-        patch=224 // side,
-        image_size=224,
-        depth=DEPTH,
-        heads=HEADS,
-        dim=DIM,
-        layout=TokenLayout(("cls",), (side, side)),
-        blocks=tuple(range(DEPTH)),
-    )
-    return AttentionProbe(AttentionOptions(), model)
+    return AttentionProbe(AttentionOptions(), vit_b(side))
 
 
 def batch_of(images: int) -> Batch:
@@ -246,22 +216,6 @@ def made_up_attention(images: int, side: int, seed: int) -> Tensor:
 
 def made_up_values(images: int, side: int) -> Tensor:
     return torch.ones(images, HEADS, 1 + side**2, DIM // HEADS)
-
-
-def alternate(runs: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
-    """CPU seconds of each run, in turn; the first round only warms up."""
-    seconds: dict[str, list[float]] = {name: [] for name in runs}
-    for i in range(rounds + 1):
-        for name, run in runs.items():
-            start = time.process_time()
-            run()
-            if i:
-                seconds[name].append(time.process_time() - start)
-    return seconds
-
-
-def row(name: str, values: Sequence[float], unit: str) -> None:
-    print(f"  {name:40}{statistics.median(values):8.1f} {unit}  ({min(values):.1f} to {max(values):.1f})")
 
 
 if __name__ == "__main__":

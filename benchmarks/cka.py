@@ -1,26 +1,20 @@
 """What layer by layer CKA of two models costs, and how exact it is.
 
-    python benchmarks/cka.py [--rounds 7] [--images 8]
+    python -m benchmarks.cka [--rounds 7] [--images 8]
 
 The published defaults: 24 LayerNorm outputs of each of two ViT-B/16, 8 images at a time. Beside the analysis stand the
 straightforward form, pair by pair as in the published code, and the package pytorch-cka, if it is installed
 (``pip install pytorch-cka``; it is no dependency). All of them are given the features, so that no forward pass counts.
-
-CPU seconds of one thread, so that other work on the machine disturbs little. Whatever is compared runs in turn, round
-by round, and a ratio is the median of the rounds' ratios, with the smallest and the largest beside it.
 """
 
-# the environment must be set before torch is imported
 from __future__ import annotations
 
-import os
+from . import timing  # before torch: it sets the environment
 
-os.environ |= {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"}
+# isort: split
 
 import argparse
 import importlib.metadata
-import statistics
-import time
 from collections.abc import Callable, Mapping, Sequence
 
 import torch
@@ -28,13 +22,13 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from vitan.batch import Batch
-from vitan.probe import ModelInfo
-from vitan.tokens import TokenLayout
 from vitan_analyses import minibatch
 from vitan_analyses.cka.probe import CkaOptions, CkaProbe
 from vitan_analyses.cka.sides import NORMS, TAPS
 
-DEPTH, DIM, SIDE = 12, 768, 14  # ViT-B/16 at 224 pixels
+from .made_up import DEPTH, DIM, vit_b
+
+SIDE = 14  # ViT-B/16 at 224 pixels
 LAYERS = DEPTH * len(TAPS[NORMS])
 BATCHES = 3
 OFFSET = 3.0
@@ -44,12 +38,10 @@ PAIRWISE, THEIRS = "pair by pair", "pytorch-cka"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--rounds", type=int, default=7)
+    parser = timing.parser(__doc__, 7)
     parser.add_argument("--images", type=int, default=8, help="images in a minibatch")
     args = parser.parse_args()
-    torch.set_num_threads(1)
-    torch.set_grad_enabled(False)
+    timing.one_thread()
     version = theirs_installed()
     print(f"torch {torch.__version__}, pytorch-cka {version or 'not installed: left out'}, one thread")
     features = [[made_up(args.images, seed) for seed in range(start, start + LAYERS)] for start in (0, LAYERS)]
@@ -65,17 +57,16 @@ def main() -> None:
 
 def costs(runs: Mapping[str, Callable[[], object]], args: argparse.Namespace) -> None:
     """One pass of ours gives all three kinds of tokens; each of the others is a run of its own."""
-    seconds = alternate(runs, args.rounds)
+    seconds = timing.alternate(runs, args.rounds)
     print(f"\n{LAYERS} x {LAYERS} layers, 197 tokens, {DIM} wide, {args.images} images a batch, {args.rounds} rounds")
-    for name, times in seconds.items():
-        row(name, [1000 * t / BATCHES for t in times], "CPU ms per batch")
+    timing.rows(seconds, "CPU ms per batch", 1000 / BATCHES)
     each = [seconds[f"{PAIRWISE}, {name}"] for name in TOKENS]
     three = [sum(times) for times in zip(*each, strict=True)]
     for name in OURS:
-        row(f"pair by pair, all three / {name}", ratios(three, seconds[name]), "x")
-        row(f"pair by pair, all tokens alone / {name}", ratios(each[0], seconds[name]), "x")
+        timing.row(f"pair by pair, all three / {name}", timing.ratios(three, seconds[name]), "x")
+        timing.row(f"pair by pair, all tokens alone / {name}", timing.ratios(each[0], seconds[name]), "x")
         if THEIRS in seconds:
-            row(f"{name} / pytorch-cka, all tokens alone", ratios(seconds[name], seconds[THEIRS]), "x")
+            timing.row(f"{name} / pytorch-cka, all tokens alone", timing.ratios(seconds[name], seconds[THEIRS]), "x")
 
 
 def errors(runs: Mapping[str, Callable[[], Tensor]], features: Sequence[Sequence[Tensor]]) -> None:
@@ -84,7 +75,7 @@ def errors(runs: Mapping[str, Callable[[], Tensor]], features: Sequence[Sequence
     print(f"\nLargest error, features with an offset of {OFFSET:g}, against float64")
     for name in (*OURS, f"{PAIRWISE}, all tokens", *([THEIRS] if THEIRS in runs else [])):
         run, expected = runs[name], plain if name == THEIRS or OURS.get(name) == "default" else scaled
-        print(f"  {name:64}{float((run().double() - expected).abs().max()):10.1e}")
+        print(f"  {name:60}{float((run().double() - expected).abs().max()):>9.1e}")
 
 
 def ours(first: Sequence[Tensor], second: Sequence[Tensor], protocol: str) -> Tensor:
@@ -191,39 +182,7 @@ def made_up(images: int, seed: int) -> Tensor:
 
 
 def new_probe(images: int, protocol: str) -> CkaProbe:
-    model = ModelInfo(
-        name="made-up",
-        family="made-up",
-        arch="B",
-        patch=16,
-        image_size=224,
-        depth=DEPTH,
-        heads=12,
-        dim=DIM,
-        layout=TokenLayout(("cls",), (SIDE, SIDE)),
-        blocks=tuple(range(DEPTH)),
-    )
-    return CkaProbe(CkaOptions(protocol=protocol, batch=images), model)
-
-
-def alternate(runs: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
-    """CPU seconds of each run, in turn; the first round only warms up."""
-    seconds: dict[str, list[float]] = {name: [] for name in runs}
-    for i in range(rounds + 1):
-        for name, run in runs.items():
-            start = time.process_time()
-            run()
-            if i:
-                seconds[name].append(time.process_time() - start)
-    return seconds
-
-
-def ratios(above: Sequence[float], below: Sequence[float]) -> list[float]:
-    return [a / b for a, b in zip(above, below, strict=True)]
-
-
-def row(name: str, values: Sequence[float], unit: str) -> None:
-    print(f"  {name:64}{statistics.median(values):8.1f} {unit}  ({min(values):.1f} to {max(values):.1f})")
+    return CkaProbe(CkaOptions(protocol=protocol, batch=images), vit_b(SIDE))
 
 
 if __name__ == "__main__":

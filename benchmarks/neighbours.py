@@ -1,28 +1,17 @@
 """What k-NN classification costs: against its straightforward published form, and against the search of faiss.
 
-    python benchmarks/neighbours.py [--rounds 5] [--bank 50000] [--queries 1000]
+    python -m benchmarks.neighbours [--rounds 5] [--bank 50000] [--queries 1000]
 
-CPU seconds of one thread, so that other work on the machine disturbs little. Whatever is compared runs in turn, round
-by round, and a ratio is the median of the rounds' ratios, with the smallest and the largest beside it. faiss is left
-out where it is not installed (pip install faiss-cpu); vitan itself does not use it.
+faiss is left out where it is not installed (``pip install faiss-cpu``); vitan itself does not use it.
 """
 
-# the environment must be set before numpy and torch are imported
 from __future__ import annotations
 
-import os
+from . import timing  # before torch: it sets the environment
 
-os.environ |= {
-    "OMP_NUM_THREADS": "1",
-    "MKL_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    "OMP_WAIT_POLICY": "passive",
-}
+# isort: split
 
-import argparse
 import importlib.util
-import statistics
-import time
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
@@ -33,20 +22,20 @@ from vitan_analyses.knn.search import Nearest, blocks_of
 from vitan_analyses.knn.vote import Verdict, verdicts
 from vitan_analyses.vectors import Floats, Integers, unit
 
-DIM, CLASSES, TEMPERATURE = 768, 1000, 0.07  # ViT-B on ImageNet
+from .made_up import DIM
+
+CLASSES, TEMPERATURE = 1000, 0.07  # ImageNet
 KS = (10, 20, 100, 200)
 CHUNK = 500  # what the published rule makes of ImageNet's 50,000 queries
 ONE = 20
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--rounds", type=int, default=5)
+    parser = timing.parser(__doc__, 5)
     parser.add_argument("--bank", type=int, default=50_000)
     parser.add_argument("--queries", type=int, default=1000)
     args = parser.parse_args()
-    torch.set_num_threads(1)
-    torch.set_grad_enabled(False)
+    timing.one_thread()
     bank, voters = made_up(args.bank, 0)
     queries, truth = made_up(args.queries, 1)
     print(f"torch {torch.__version__}, numpy {np.__version__}, one thread; raw features to accuracies")
@@ -68,15 +57,14 @@ def main() -> None:
         check_neighbours(by_faiss(queries, bank, ONE), search(queries, bank, ONE)[1])
     else:
         print("  (faiss is not installed, so it is left out)")
-    seconds = alternate(runs, args.rounds)
-    for name, times in seconds.items():
-        row(name, times, "CPU s")
+    seconds = timing.alternate(runs, args.rounds)
+    timing.rows(seconds, "CPU s")
     straight, four, one, search_alone, *faiss = seconds.values()
-    row("published / these, four k", ratios(straight, four), "x")
-    row("four k / one k, these", ratios(four, one), "x")
+    timing.row("published / these, four k", timing.ratios(straight, four), "x")
+    timing.row("four k / one k, these", timing.ratios(four, one), "x")
     if faiss:
-        row("these / faiss, only the search", ratios(search_alone, faiss[0]), "x")
-        row("these with votes / faiss without", ratios(one, faiss[0]), "x")
+        timing.row("these / faiss, only the search", timing.ratios(search_alone, faiss[0]), "x")
+        timing.row("these with votes / faiss without", timing.ratios(one, faiss[0]), "x")
 
 
 def made_up(count: int, seed: int) -> tuple[Floats, Integers]:
@@ -142,26 +130,6 @@ def check_neighbours(theirs: Integers, ours: Integers) -> None:
     same = float((theirs == ours).mean())
     if same < 0.999:
         raise AssertionError(f"only {same:.2%} of the neighbours are those of faiss")
-
-
-def alternate(runs: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
-    """CPU seconds of each run, in turn; the first round only warms up."""
-    seconds: dict[str, list[float]] = {name: [] for name in runs}
-    for i in range(rounds + 1):
-        for name, run in runs.items():
-            start = time.process_time()
-            run()
-            if i:
-                seconds[name].append(time.process_time() - start)
-    return seconds
-
-
-def ratios(over: Sequence[float], under: Sequence[float]) -> list[float]:
-    return [a / b for a, b in zip(over, under, strict=True)]
-
-
-def row(name: str, values: Sequence[float], unit: str) -> None:
-    print(f"  {name:40}{statistics.median(values):8.2f} {unit}  ({min(values):.2f} to {max(values):.2f})")
 
 
 if __name__ == "__main__":

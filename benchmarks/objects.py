@@ -2,23 +2,18 @@
 
     python -m benchmarks.objects [--rounds 9]
 
-CPU seconds of one thread, so that other work on the machine disturbs little. Whatever is compared runs in turn, round
-by round, and a ratio is the median of the rounds' ratios, with the smallest and the largest beside it.
+What both forms make is compared before anything is timed.
 """
 
-# the environment must be set before torch is imported
 from __future__ import annotations
 
-import os
+from . import timing  # before torch: it sets the environment
 
-os.environ |= {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"}
+# isort: split
 
-import argparse
 import math
-import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -28,25 +23,21 @@ from torch import Tensor
 from vitan.batch import Batch, Window
 from vitan.data import Segment
 from vitan.loader import cut_grid
-from vitan.probe import ModelInfo
 from vitan.tokens import TokenLayout
 from vitan.views import make_view
 from vitan_analyses.saliency.probe import SaliencyOptions, SaliencyProbe
 from vitan_analyses.segments.pooling import pool, window_shares
 from vitan_analyses.token_masks import TokenMasks, published_regions, regions
 
-DEPTH, HEADS, DIM = 12, 12, 768  # ViT-B
+from .made_up import DEPTH, DIM, HEADS, SIZE, vit_b
+
 MASS = 0.6
 WIDTH, HEIGHT, OBJECTS = 640, 480, 7  # a picture of COCO
-SIZE = 224
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--rounds", type=int, default=9)
-    rounds = parser.parse_args().rounds
-    torch.set_num_threads(1)
-    torch.set_grad_enabled(False)
+    rounds = timing.parser(__doc__, 9).parse_args().rounds
+    timing.one_thread()
     print(f"torch {torch.__version__}, numpy {np.__version__}, one thread; ViT-B, made-up values")
     saliency(rounds, 14, 8)
     saliency(rounds, 28, 1)
@@ -61,8 +52,8 @@ def saliency(rounds: int, side: int, images: int) -> None:
     The straightforward form goes picture by picture over the stacked attention of all blocks. Ours sees each block when
     it has just been computed, as in a pass; computing it is not timed.
     """
-    layout = TokenLayout(("cls",), (side, side))
-    logits = [made_up_logits(images, layout, seed) for seed in range(DEPTH)]
+    model = vit_b(side)
+    logits = [made_up_logits(images, model.layout, seed) for seed in range(DEPTH)]
     stacked = [torch.stack([block[i].softmax(-1) for block in logits]) for i in range(images)]
     truth = torch.zeros(side, side, dtype=torch.bool)
     truth[side // 4 : -side // 4, side // 3 :] = True
@@ -73,7 +64,7 @@ def saliency(rounds: int, side: int, images: int) -> None:
         return [six_ious(attention, truth) for attention in stacked]
 
     def ours() -> tuple[SaliencyProbe, float]:
-        probe, spent = SaliencyProbe(SaliencyOptions(examples=0), model_info(layout)), 0.0
+        probe, spent = SaliencyProbe(SaliencyOptions(examples=0), model), 0.0
         for block, each in enumerate(logits):
             attention = each.softmax(-1)
             start = time.process_time()
@@ -86,9 +77,9 @@ def saliency(rounds: int, side: int, images: int) -> None:
     for i, name in enumerate(("cls", "patches", "center")):
         theirs = torch.stack([one[name] for one in expected])
         assert (found[:, :, i, :-1] - theirs).abs().max() < 0.03, f"{name} differs"
-    print(f"\nSaliency, {len(layout)} tokens, {images} images a batch, {rounds} rounds")
-    runs = {"six masks, straightforward": lambda: timed(straight), "block by block": lambda: ours()[1]}
-    compare(rounds, runs, images)
+    print(f"\nSaliency, {len(model.layout)} tokens, {images} images a batch, {rounds} rounds")
+    runs = {"six masks, straightforward": lambda: timing.timed(straight), "block by block": lambda: ours()[1]}
+    timing.compare(timing.in_turn(runs, rounds), "CPU ms per image", 1000 / images)
 
 
 def six_ious(attention: Tensor, truth: Tensor) -> dict[str, Tensor]:
@@ -142,8 +133,8 @@ def pooling(rounds: int, patch: int) -> None:
     torch.testing.assert_close(ours(), straight(), atol=1e-5, rtol=1e-4)
     shape = f"{grid[0]} x {grid[1]} patches of {patch}, {len(windows)} windows, {len(weights)} objects"
     print(f"\nPooling, {shape}, {rounds} rounds (assembling the windows is not counted)")
-    runs = {"masks * features, summed": lambda: timed(straight), "a product per window": lambda: timed(ours)}
-    compare(rounds, runs)
+    runs = {"masks * features, summed": straight, "a product per window": ours}
+    timing.compare(timing.alternate(runs, rounds), "CPU ms per image", 1000)
 
 
 def token_masks(rounds: int) -> None:
@@ -157,7 +148,7 @@ def token_masks(rounds: int) -> None:
         "exact shares, crop": lambda: regions(outlined, box, picture, (14, 14)),
         "exact shares, dense": lambda: regions(outlined, (0, 0, WIDTH, HEIGHT), picture, dense),
     }
-    compare(rounds, {name: partial(timed, rule) for name, rule in rules.items()})
+    timing.rows(timing.alternate(rules, rounds), "CPU ms per image", 1000)
 
 
 def objects() -> list[Segment]:
@@ -183,47 +174,6 @@ def dense_windows(patch: int) -> tuple[Sequence[Window], tuple[int, int]]:
 def made_up_logits(images: int, layout: TokenLayout, seed: int) -> Tensor:
     logits = torch.randn(images, HEADS, len(layout), len(layout), generator=torch.Generator().manual_seed(seed))
     return logits.mul_(1.5)
-
-
-def model_info(layout: TokenLayout) -> ModelInfo:
-    return ModelInfo(
-        name="made-up",
-        family="made-up",
-        arch="B",
-        patch=SIZE // layout.grid[0],
-        image_size=SIZE,
-        depth=DEPTH,
-        heads=HEADS,
-        dim=DIM,
-        layout=layout,
-        blocks=tuple(range(DEPTH)),
-    )
-
-
-def compare(rounds: int, runs: Mapping[str, Callable[[], float]], images: int = 1) -> None:
-    """CPU seconds of each run, in turn, and the ratio of the first to the second."""
-    seconds = alternate(runs, rounds)
-    for which, times in seconds.items():
-        row(which, [1000 * t / images for t in times], "CPU ms per image")
-    if len(seconds) == 2:
-        row("ratio", [s / t for s, t in zip(*seconds.values(), strict=True)], "x")
-
-
-def alternate(runs: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
-    """What each run says it took, in turn; the first round only warms up."""
-    found = [{name: run() for name, run in runs.items()} for _ in range(rounds + 1)]
-    return {name: [each[name] for each in found[1:]] for name in runs}
-
-
-def timed(run: Callable[[], object]) -> float:
-    """CPU seconds."""
-    start = time.process_time()
-    run()
-    return time.process_time() - start
-
-
-def row(name: str, values: Sequence[float], unit: str) -> None:
-    print(f"  {name:40}{statistics.median(values):8.2f} {unit}  ({min(values):.2f} to {max(values):.2f})")
 
 
 if __name__ == "__main__":

@@ -1,28 +1,20 @@
 """What label propagation and J & F cost, against their straightforward forms.
 
-    python benchmarks/video.py [--rounds 3]
+    python -m benchmarks.video [--rounds 3]
 
-CPU seconds of one thread, so that other work on the machine disturbs little. Whatever is compared runs in turn, round
-by round, and a ratio is the median of the rounds' ratios, with the smallest and the largest beside it. What both forms
-make is compared before anything is timed.
+What both forms make is compared before anything is timed.
 """
 
-# the environment must be set before torch is imported
 from __future__ import annotations
 
-import os
+from . import timing  # before torch: it sets the environment
 
-os.environ |= {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"}
+# isort: split
 
 import argparse
 import math
-import statistics
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -34,7 +26,10 @@ from torch.nn import functional as F
 from vitan_analyses.video_segmentation.metrics import score
 from vitan_analyses.video_segmentation.propagation import Frame, Propagation, normalise
 
-DIM, CLASSES, CONTEXT = 768, 4, 8  # ViT-B, three objects, the first frame and seven before
+from . import memory
+from .made_up import DIM
+
+CLASSES, CONTEXT = 4, 8  # three objects; the first frame and seven before
 WINDOW, TOP_K, TEMPERATURE = 12, 5, 0.1
 GRIDS = {16: (28, 49), 8: (56, 99)}  # of a 480p frame in the dense view, by patch size
 FORMS = ("straightforward", "windowed")
@@ -42,12 +37,10 @@ SIZE, FRAMES, OBJECTS = (480, 854), 67, 3  # as many frames as a video of DAVIS 
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--rounds", type=int, default=3)
+    parser = timing.parser(__doc__, 3)
     parser.add_argument("--memory", nargs=2, help=argparse.SUPPRESS)
     args = parser.parse_args()
-    torch.set_num_threads(1)
-    torch.set_grad_enabled(False)
+    timing.one_thread()
     cv2.setNumThreads(1)
     if args.memory:
         measure_memory(args.memory[0], int(args.memory[1]))
@@ -55,7 +48,7 @@ def main() -> None:
     print(f"torch {torch.__version__}, one thread; {DIM} channels, {CLASSES} classes, {CONTEXT} context frames")
     for patch, grid in GRIDS.items():
         propagation(patch, grid, args.rounds)
-    memory()
+    peak_memory()
     j_and_f(args.rounds)
 
 
@@ -66,10 +59,10 @@ def propagation(patch: int, grid: tuple[int, int], rounds: int) -> None:
     runs = forms(grid, CONTEXT)
     torch.testing.assert_close(runs[FORMS[0]](), runs[FORMS[1]](), atol=1e-5, rtol=1e-5)
     print(f"\nLabel propagation, patch {patch}: {grid[0]} x {grid[1]} tokens, one frame and block, {rounds} rounds")
-    compare(alternate(runs, rounds), "CPU ms", 1000)
+    timing.compare(timing.alternate(runs, rounds), "CPU ms", 1000)
 
 
-def memory() -> None:
+def peak_memory() -> None:
     """What a step needs besides its inputs, in a process of its own for each number of context frames."""
     print(f"\nPeak memory of a step beyond its inputs, {GRIDS[8][0]} x {GRIDS[8][1]} tokens, a process each, MB")
     counts = (1, 4, 8, 16)
@@ -79,22 +72,15 @@ def memory() -> None:
 
 
 def measured_memory(form: str, count: int) -> float:
-    command = [sys.executable, __file__, "--memory", form, str(count)]
-    return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    return memory.of_own_process("video", form, str(count))[0]
 
 
 def measure_memory(form: str, count: int) -> None:
     run = forms(GRIDS[8], count)[form]
     forms((12, 12), 1)[form]()  # what is loaded at the first use
-    before = _kilobytes("VmRSS")
-    Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
+    before = memory.now()
     run()
-    print((_kilobytes("VmHWM") - before) / 1024)
-
-
-def _kilobytes(field: str) -> int:
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(field))
+    print(memory.peak() - before)
 
 
 def forms(grid: tuple[int, int], count: int) -> dict[str, Callable[[], Tensor]]:
@@ -142,7 +128,7 @@ def j_and_f(rounds: int) -> None:
     }
     np.testing.assert_array_equal(*(run() for run in runs.values()))
     print(f"\nJ & F, {SIZE[1]} x {SIZE[0]} pixels, {OBJECTS} objects, {FRAMES} frames, {rounds} rounds")
-    compare(alternate(runs, rounds), "CPU ms per frame", 1000 / FRAMES)
+    timing.compare(timing.alternate(runs, rounds), "CPU ms per frame", 1000 / FRAMES)
 
 
 def scenes(late: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
@@ -199,33 +185,6 @@ def outline(mask: np.ndarray) -> np.ndarray:
     edges[-1], edges[:, -1] = mask[-1] ^ right[-1], mask[:, -1] ^ below[:, -1]
     edges[-1, -1] = False
     return edges
-
-
-# Timing
-
-
-def alternate(runs: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
-    """CPU seconds of each run, in turn; the first round only warms up."""
-    seconds: dict[str, list[float]] = {name: [] for name in runs}
-    for i in range(rounds + 1):
-        for name, run in runs.items():
-            start = time.process_time()
-            run()
-            if i:
-                seconds[name].append(time.process_time() - start)
-    return seconds
-
-
-def compare(seconds: Mapping[str, Sequence[float]], unit: str, scale: float) -> None:
-    """A row for each of the two, and their ratio."""
-    for name, times in seconds.items():
-        row(name, [scale * t for t in times], unit)
-    (first, slow), (second, fast) = seconds.items()
-    row(f"{first} / {second}"[:60], [s / f for s, f in zip(slow, fast, strict=True)], "x")
-
-
-def row(name: str, values: Sequence[float], unit: str) -> None:
-    print(f"  {name:60}{statistics.median(values):9.1f} {unit}  ({min(values):.1f} to {max(values):.1f})", flush=True)
 
 
 if __name__ == "__main__":
