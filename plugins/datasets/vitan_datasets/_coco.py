@@ -12,7 +12,7 @@ from vitan.paths import find_root
 
 from ._annotated import Annotated, Entry
 from ._annotations import read_instances
-from .coco import FOLDERS
+from ._roots import COCO
 
 
 class CocoOptions(Options):
@@ -35,7 +35,7 @@ class Coco(Annotated):
     Options = CocoOptions
 
     def __init__(self, options: CocoOptions) -> None:
-        root = find_root(options.root, "coco", FOLDERS)
+        root = find_root(options.root, "coco", COCO)
         file = _annotations(root, options.part)
         folder = _images(root, options.part)
         instances = read_instances(file)

@@ -18,9 +18,8 @@ from vitan.images import fingerprint, is_image, open_image
 from vitan.options import Options
 from vitan.paths import find_root
 
+from ._roots import DAVIS2017
 from ._trees import children
-
-_HERE = ("DAVIS", "davis2017", "DAVIS2017")
 
 
 class Davis2017Options(Options):
@@ -52,7 +51,7 @@ class Davis2017(Dataset):
 
     def __init__(self, options: Davis2017Options) -> None:
         super().__init__(options)
-        self._root = find_root(options.root, "davis2017", _HERE)
+        self._root = find_root(options.root, "davis2017", DAVIS2017)
         self._frames = [
             frame for video in _listed(self._root, options) for frame in _frames(self._root, options, video)
         ]

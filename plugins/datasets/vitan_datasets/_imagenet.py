@@ -17,8 +17,8 @@ from vitan.images import fingerprint, open_image
 from vitan.options import Options
 from vitan.paths import find_root
 
-from ._imagenet50 import NAMES
 from ._listing import list_pictures
+from ._roots import IMAGENET
 from ._validation import read_labels
 
 _SPREAD = 2000  # pictures whose content the fingerprint looks at, evenly over all
@@ -51,7 +51,7 @@ class ImageNet(Dataset):
 
     def __init__(self, options: ImageNetOptions) -> None:
         super().__init__(options)
-        self._root = find_root(options.root, "imagenet", NAMES)
+        self._root = find_root(options.root, "imagenet", IMAGENET)
         train = _list(self._root, "train")
         self._wnids = [wnid for wnid, pictures in train.items() if pictures]
         if not self._wnids:

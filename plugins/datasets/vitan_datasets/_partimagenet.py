@@ -15,7 +15,7 @@ from vitan.paths import find_root
 
 from ._annotated import Annotated, Entry
 from ._annotations import Instances, Picture, read_instances
-from .partimagenet import FOLDERS
+from ._roots import PARTIMAGENET
 
 _SPLITS = ("train", "val", "test")
 _NONE = "none"  # classes of which nothing is outlined; the published code keeps them as a group of their own
@@ -47,7 +47,7 @@ class PartImageNet(Annotated):
     Options = PartImageNetOptions
 
     def __init__(self, options: PartImageNetOptions) -> None:
-        root = find_root(options.root, "partimagenet", FOLDERS)
+        root = find_root(options.root, "partimagenet", PARTIMAGENET)
         found = [(*_split(root, split),) for split in _SPLITS]
         files = [read_instances(file) for file, _ in found]
         classes = _classes(root, files, [folder for _, folder in found])

@@ -16,6 +16,7 @@ from vitan.images import fingerprint, open_image
 from vitan.options import Options
 from vitan.paths import find_root
 
+from ._roots import SPAIR71K
 from ._spair71k_files import PairName, pair_names, read_image, read_pair
 
 #: How the published code draws pairs: so many of each category, from one generator for all categories.
@@ -47,7 +48,7 @@ class Spair71k(Dataset):
 
     def __init__(self, options: Spair71kOptions) -> None:
         super().__init__(options)
-        self._root = find_root(options.root, "spair71k", ("SPair-71k", "spair71k", "SPair71k", "spair"))
+        self._root = find_root(options.root, "spair71k", SPAIR71K)
         names = pair_names(self._root, options.split)
         self._images = _images(self._root, names if options.pairs == "all" else drawn(names))
 

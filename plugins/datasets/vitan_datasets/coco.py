@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 from vitan.hookspecs import hookimpl
 from vitan.specs import DatasetSpec
 
+from . import _roots
+
 if TYPE_CHECKING:
     from vitan.data import Dataset
-
-#: What COCO's folder may be called below VITAN_DATA_DIR.
-FOLDERS = ("coco", "COCO", "coco2017", "COCO2017", "mscoco")
 
 
 def _load() -> type[Dataset]:
@@ -29,7 +28,7 @@ def vitan_datasets() -> Iterator[DatasetSpec]:
         summary="COCO's everyday scenes with an outline of every object (val2017: 5000 pictures, 80 categories)",
         load=_load,
         offers=frozenset({"masks"}),
-        folders=FOLDERS,
+        folders=_roots.COCO,
         files=(
             "annotations/instances_val2017.json  outlines; instances_PART.json for another --part\n"
             "images/val2017/*                    pictures\n"

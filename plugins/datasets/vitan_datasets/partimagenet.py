@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 from vitan.hookspecs import hookimpl
 from vitan.specs import DatasetSpec
 
+from . import _roots
+
 if TYPE_CHECKING:
     from vitan.data import Dataset
-
-#: What PartImageNet's folder may be called below VITAN_DATA_DIR.
-FOLDERS = ("PartImageNet", "partimagenet", "PartImageNet_OOD", "PartImageNet_Seg")
 
 
 def _load() -> type[Dataset]:
@@ -29,7 +28,7 @@ def vitan_datasets() -> Iterator[DatasetSpec]:
         summary="ImageNet pictures with outlines of parts (40 kinds in 11 supercategories), so many of each",
         load=_load,
         offers=frozenset({"masks", "label"}),
-        folders=FOLDERS,
+        folders=_roots.PARTIMAGENET,
         files=(
             "the older release (its splits have different classes), likewise val and test:\n"
             "train.json                                 outlines\n"
