@@ -15,7 +15,7 @@ from vitan.images import fingerprint, is_image, open_image
 from vitan.options import Options
 from vitan.paths import find_root
 
-from ._roots import IMAGENET
+from ._roots import IMAGENET50
 from ._trees import children
 
 
@@ -41,7 +41,7 @@ class ImageNet50(Dataset):
 
     def __init__(self, options: ImageNet50Options) -> None:
         super().__init__(options)
-        self._root = find_root(options.root, "imagenet50", [f"{name}/train" for name in IMAGENET])
+        self._root = find_root(options.root, "imagenet50", IMAGENET50)
         names = class_names()
         self._wnids, self._classes = list(names), list(names.values())
         self._ids = _choose(self._root, self._wnids, options.per_class)

@@ -16,6 +16,7 @@ from vitan.options import Options
 from vitan.paths import find_root
 
 from ._gnd import GroundTruth, read
+from ._roots import revisited
 
 
 class RevisitedOptions(Options):
@@ -44,7 +45,7 @@ class Revisited(Dataset):
 
     def __init__(self, options: RevisitedOptions) -> None:
         super().__init__(options)
-        self._root = find_root(options.root, self.name, (self.name, f"revisited/{self.name}"))
+        self._root = find_root(options.root, self.name, revisited(self.name))
         self._file = self._ground_truth()
         self._truth: GroundTruth = read(self._file)
         queries = [query.name for query in self._truth.queries]

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from vitan.hookspecs import hookimpl
 from vitan.specs import DatasetSpec
 
+from . import _roots
+
 if TYPE_CHECKING:
     from vitan.data import Dataset
 
@@ -26,8 +28,10 @@ def vitan_datasets() -> Iterator[DatasetSpec]:
         summary="DAVIS 2017: 30 videos of the validation set, with the masks of 61 objects in all 1999 frames",
         load=_load,
         offers=frozenset({"video"}),
+        folders=_roots.DAVIS2017,
         files=(
-            "ROOT/ImageSets/2017/val.txt, ROOT/JPEGImages/480p/VIDEO/00000.jpg ..., "
-            "ROOT/Annotations/480p/VIDEO/00000.png ... (the TrainVal archive, 480p, of the DAVIS challenge's site)"
+            "ImageSets/2017/val.txt    the videos, one a line; another list for another --videos\n"
+            "JPEGImages/480p/*/*.jpg   frames, a folder for each video\n"
+            "Annotations/480p/*/*.png  masks by the same names (the TrainVal archive, 480p, holds all of these)"
         ),
     )

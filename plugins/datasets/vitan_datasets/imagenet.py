@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from vitan.hookspecs import hookimpl
 from vitan.specs import DatasetSpec
 
+from . import _roots
+
 if TYPE_CHECKING:
     from vitan.data import Dataset
 
@@ -26,8 +28,12 @@ def vitan_datasets() -> Iterator[DatasetSpec]:
         summary="ImageNet: the training set as the bank, the validation set as queries",
         load=_load,
         offers=frozenset({"label", "roles"}),
-        files="ROOT/train/WNID/*.JPEG and ROOT/val/WNID/*.JPEG, or ROOT/val/*.JPEG with a file of their classes "
-        "(LOC_val_solution.csv, val_labels.csv, val.txt, imagenet_2012_validation_synset_labels.txt, or the devkit's "
-        "ILSVRC2012_validation_ground_truth.txt with its meta.mat)",
+        folders=_roots.IMAGENET,
+        files=(
+            "train/n*/*.JPEG  the bank\n"
+            "val/n*/*.JPEG    queries, in a folder for each class\n"
+            "val/*.JPEG       or all in one folder, with a file of their classes (LOC_val_solution.csv, "
+            "val_labels.csv, val.txt, the synset labels, or the devkit's ground truth)"
+        ),
         licence="ImageNet terms of access (research only)",
     )

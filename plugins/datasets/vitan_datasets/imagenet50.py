@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from vitan.hookspecs import hookimpl
 from vitan.specs import DatasetSpec
 
+from . import _roots
+
 if TYPE_CHECKING:
     from vitan.data import Dataset
 
@@ -26,6 +28,7 @@ def vitan_datasets() -> Iterator[DatasetSpec]:
         summary="fifty classes of ImageNet's training set, the first 100 pictures of each",
         load=_load,
         offers=frozenset({"label"}),
-        files="ROOT/WNID/*.JPEG, as in ImageNet's train folder; the fifty classes suffice",
+        folders=_roots.IMAGENET50,
+        files="n*/*.JPEG  pictures, as in ImageNet's train folder; the fifty classes suffice",
         licence="ImageNet terms of access (research only)",
     )

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from vitan.hookspecs import hookimpl
 from vitan.specs import DatasetSpec
 
+from . import _roots
+
 if TYPE_CHECKING:
     from vitan.data import Dataset
 
@@ -33,6 +35,7 @@ def vitan_datasets() -> Iterator[DatasetSpec]:
             summary=f"landmarks of {place}: 70 queries with easy, hard and junk pictures to each",
             load=load,
             offers=frozenset({"roles", "relevance"}),
-            files=f"ROOT/gnd_{name}.pkl (or .json) and ROOT/jpg/*.jpg",
+            folders=_roots.revisited(name),
+            files=f"gnd_{name}.*  queries and what is relevant to them, .pkl or .json\njpg/*.jpg      pictures",
             licence="photographs of many Flickr users, each with rights of its own",
         )

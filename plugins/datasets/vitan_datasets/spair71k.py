@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from vitan.hookspecs import hookimpl
 from vitan.specs import DatasetSpec
 
+from . import _roots
+
 if TYPE_CHECKING:
     from vitan.data import Dataset
 
@@ -26,10 +28,11 @@ def vitan_datasets() -> Iterator[DatasetSpec]:
         summary="SPair-71k: pairs of pictures of one kind of object, with corresponding key points",
         load=_load,
         offers=frozenset({"keypoints", "pairs"}),
+        folders=_roots.SPAIR71K,
         files=(
-            "ROOT/JPEGImages/CATEGORY/NAME.jpg, ROOT/ImageAnnotation/CATEGORY/NAME.json and "
-            "ROOT/PairAnnotation/SPLIT/ID-SOURCE-TARGET:CATEGORY.json, as in the archive (an underscore for the colon "
-            "is taken too)"
+            "PairAnnotation/test/*.json   pairs, ID-SOURCE-TARGET:CATEGORY.json (or _ for the colon)\n"
+            "ImageAnnotation/*/*.json     key points, a folder for each category\n"
+            "JPEGImages/*/*.jpg           pictures by the same names"
         ),
         licence="research only; photographs of PASCAL VOC 2012 and PASCAL 3D+, under their terms",
     )
