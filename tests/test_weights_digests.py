@@ -94,6 +94,9 @@ def test_state_digest_hangs_on_names_dtypes_shapes_and_values() -> None:
     assert len({of(**kind) for kind in kinds}) == len(kinds)
     assert of(a=transposed) == of(a=table)
     assert of(a=torch.empty(0)) != of()
+    # without a stride, as tensors from empty arrays and expanded ones are, although they count as contiguous
+    assert of(a=torch.empty(0, dtype=torch.long).as_strided((0,), (0,))) == of(a=torch.empty(0, dtype=torch.long))
+    assert of(a=torch.tensor(3).expand(1)) == of(a=torch.tensor([3]))
 
 
 def test_paths(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
