@@ -131,7 +131,7 @@ def test_partimagenet(world, written):
 
 def test_roxford(world, written):
     dataset, samples = world
-    root = written("roxford5k") / "roxford5k"
+    root = written("roxford5k")
     raw = (root / "gnd_roxford5k.pkl").read_bytes()
     assert raw[:2] == b"\x80\x02"
     truth = pickle.loads(raw)

@@ -1,4 +1,4 @@
-"""Revisited Oxford: ``roxford5k/gnd_roxford5k.pkl`` and ``roxford5k/jpg/<name>.jpg``."""
+"""Revisited Oxford: ``gnd_roxford5k.pkl`` and ``jpg/<name>.jpg``."""
 
 from __future__ import annotations
 
@@ -14,11 +14,10 @@ def write_roxford(dataset: Dataset, folder: Path) -> None:
     """The bank and the queries, with what is easy, hard and junk for each in a pickle of protocol 2."""
     bank: dict[int, int] = {}  # from positions in the dataset to those in imlist
     images, queries, asked = [], [], []
-    root = folder / "roxford5k"
     for index in range(len(dataset)):
         sample = dataset[index]
         name = sample.id.rpartition("/")[2].replace("-", "_")
-        save_jpeg(sample.image, root / "jpg" / f"{name}.jpg")
+        save_jpeg(sample.image, folder / "jpg" / f"{name}.jpg")
         if sample.role == "query":
             queries.append(name)
             asked.append(sample)
@@ -33,4 +32,4 @@ def write_roxford(dataset: Dataset, folder: Path) -> None:
         for query in asked
     ]
     content = {"imlist": images, "qimlist": queries, "gnd": truth}
-    (root / "gnd_roxford5k.pkl").write_bytes(pickle.dumps(content, protocol=2))
+    (folder / "gnd_roxford5k.pkl").write_bytes(pickle.dumps(content, protocol=2))
