@@ -236,7 +236,8 @@ def _lines(about: _About) -> Iterator[str]:
         elif key == "options":
             yield "  options" if value else "  options  none"
             for option in value:
-                yield f"    {option['flag']} {option['type']}  {option['note']}"
+                typed = f"/ --no-{option['flag'][2:]}" if option["type"] == "yes/no" else option["type"]
+                yield f"    {option['flag']} {typed}  {option['note']}"
                 yield paragraph(option["description"], "        ")
 
 
