@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from .blocks import DEEPEST, select_blocks
 from .data import Dataset
-from .errors import MismatchError, OptionError
+from .errors import DataError, MismatchError, OptionError
 from .options import Options, allowed
 from .plan import AnalysisPlan, DatasetPlan, ModelPlan, Plan, describe_problem
 from .plugins import Plugins
@@ -99,9 +99,16 @@ def resolve(plan: Plan, plugins: Plugins) -> Plan:
 
 
 def open_dataset(spec: DatasetSpec, part: DatasetPlan) -> Dataset:
-    """The dataset with its options validated."""
+    """The dataset with its options validated; raises ``DataError`` where the disk or its permissions refuse."""
     kind = spec.load()
-    return kind(validate(kind.Options, part.options, spec.name))
+    options = validate(kind.Options, part.options, spec.name)
+    try:
+        return kind(options)
+    except OSError as error:  # even asking whether a file exists fails in a folder that may not be entered
+        raise DataError(
+            f"{error.filename or spec.name}: cannot be looked at: {error.strerror or error}; dataset {spec.name} needs "
+            "to read its root and everything below it"
+        ) from error
 
 
 def validate(kind: type[Options], given: dict[str, Any], owner: str) -> Options:
