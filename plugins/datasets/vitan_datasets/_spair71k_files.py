@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 from collections.abc import Mapping
@@ -125,11 +126,15 @@ def _category(path: Path) -> str:
 
 def _point(values: Any) -> Point:
     x, y = map(float, values)
+    if not (math.isfinite(x) and math.isfinite(y)):
+        raise ValueError(f"a point is {x:g}, {y:g}")
     return x, y
 
 
 def _box(values: Any) -> Box:
     left, top, right, bottom = map(float, values)
+    if not (math.isfinite(left + top + right + bottom) and max(right - left, bottom - top) > 0):
+        raise ValueError(f"a box is {left:g}, {top:g}, {right:g}, {bottom:g}, so that errors have no measure")
     return left, top, right, bottom
 
 
