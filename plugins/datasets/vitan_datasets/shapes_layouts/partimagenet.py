@@ -37,6 +37,7 @@ def write_partimagenet(dataset: Dataset, folder: Path) -> None:
                 number = len(content["annotations"])
                 content["annotations"].append(annotation_entry(number, image, ids[segment.label], segment.mask()))
     for split, content in splits.items():
+        (folder / split).mkdir(exist_ok=True)  # with few categories a split has no picture
         save_json(content, folder / f"{split}.json")
     save_class_index(dataset, folder)
 
