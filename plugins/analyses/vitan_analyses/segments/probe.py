@@ -118,6 +118,11 @@ class SegmentsProbe(Probe):
 
     def _clusters(self, labels: Integers) -> int:
         k: int = self.options.k or (PUBLISHED_K if self.options.protocol == "paper" else len(np.unique(labels)))
+        if not len(labels):
+            raise OptionError(
+                "no object in these pictures, outlined and in sight (crowds do not count); raise --limit or choose "
+                "another dataset"
+            )
         if len(labels) < k or k < 2:
             raise OptionError(
                 f"{len(labels)} objects of {len(np.unique(labels))} categories cannot be put into {k} clusters; "
