@@ -140,6 +140,8 @@ class VideoSegmentationProbe(Probe):
         found = {b: evaluation(names, v) for b, v in zip(blocks, values, strict=True)}
         if not found[blocks[0]].objects:
             raise DataError("no video begins with an object in its mask, so that there is nothing to follow")
+        if not any(len(one.values) for one in found[blocks[0]].objects):
+            raise DataError("no video has three frames, and the first and the last do not count; raise --limit")
         j_and_f = np.stack(values)  # (block, image, object, 2)
         shape = ("block", "image", "object")
         return Result(
@@ -157,6 +159,9 @@ class VideoSegmentationProbe(Probe):
 
     def _records(self, evaluations: Mapping[int, Evaluation]) -> Iterator[Record]:
         protocol = self.options.protocol
+        short = sum(not len(one.values) for one in next(iter(evaluations.values())).objects)
+        if short:  # no frame between the first and the last
+            yield Record(metric="objects-left-out", value=float(short), unit="objects", protocol=protocol)
         yield from records_of(sweep_of(evaluations), "j-and-f-mean", list(evaluations), protocol=protocol)
         for block, found in evaluations.items():
             rows = {"": found.overall, **{one.name: one.measures for one in found.objects}}
