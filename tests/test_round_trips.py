@@ -200,9 +200,7 @@ def test_a_sweep_over_twelve_blocks_is_one_pass(run, written, passes, analysis, 
 def test_all_published_protocols_together(run, written, passes):
     paper = {"protocol": "paper"}
     analyses = ("saliency", "attention", "attention-maps", "cka", "residual")
-    found = run(
-        {**{name: paper for name in analyses}, "segments": {**paper, "k": 4}}, "coco", {"root": written("coco")}
-    )
+    found = run({**dict.fromkeys(analyses, paper), "segments": {**paper, "k": 4}}, "coco", {"root": written("coco")})
     assert len(found) == len(analyses) + 1
     assert all(outcome.result.records or outcome.result.arrays for outcome in found.values())
     assert sum(windows for _, _, windows in passes) <= 2 * COUNT

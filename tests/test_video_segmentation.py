@@ -247,11 +247,10 @@ def test_frames_may_have_odd_sizes():
 
 @pytest.mark.parametrize("frames", [1, 2])
 def test_a_video_without_a_frame_that_counts(frames):
-    """It is kept, and counts for nothing."""
+    """It is kept, and counts for nothing but as left out; where there is no other, that is an error."""
     short = follow(moving(frames))
-    alone = short.compute(1)
-    assert np.isnan(values(alone, "j-and-f-mean")).all()
-    assert values(alone, "j-mean", "walk_1")
+    with pytest.raises(DataError, match="no video has three frames"):
+        short.compute(1)
     long = follow(moving(5), video="run")
     both = follow(moving(5), video="run")
     for part in ("scores", "masks", "names"):
@@ -259,7 +258,10 @@ def test_a_video_without_a_frame_that_counts(frames):
         moved = {key: tensor + 5 if ".index" in key else tensor for key, tensor in later.items()}
         getattr(short, part).load(moved)
     both.merge(short)
-    assert values(both.compute(1), "j-mean") == values(long.compute(1), "j-mean")
+    together = both.compute(1)
+    assert values(together, "j-mean") == values(long.compute(1), "j-mean")
+    assert np.isnan(values(together, "j-mean", "walk_1")).all()
+    assert [record.value for record in together.records if record.metric == "objects-left-out"] == [2]
 
 
 def test_videos_do_not_remember_one_another():
