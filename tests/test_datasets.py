@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import pickle
+import re
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -20,6 +21,7 @@ import golden
 import vitan_datasets
 from vitan.data import Dataset
 from vitan.errors import DataError, ImageError
+from vitan.plugins import Plugins
 from vitan_datasets import _samples, folder, imagenet50, samples
 from vitan_datasets._imagenet50 import class_names, pictures
 
@@ -31,6 +33,28 @@ def load(module: Any, **options: object) -> Dataset:
     (spec,) = module.vitan_datasets()
     dataset = spec.load()
     return dataset(dataset.Options(**options))
+
+
+def test_show_can_look_for_the_files_of_every_dataset_that_has_a_root(tmp_path: Path, monkeypatch) -> None:
+    """Each names the folders that it may be in; the first is asked for, and what is missing there is named."""
+    plugins = Plugins()
+    plugins.load_installed()
+    brought = {spec.name: spec for _, spec in plugins.datasets if "root" in spec.load().Options.model_fields}
+    del brought["folder"]  # it is wherever its user says
+    assert {"imagenet", "imagenet50", "coco", "davis2017", "spair71k", "roxford5k", "rparis6k"} <= set(brought)
+    for name, spec in brought.items():
+        kind = spec.load()
+        monkeypatch.delenv("VITAN_DATA_DIR", raising=False)
+        with pytest.raises(DataError, match=f"folder that holds {spec.folders[0]}; 'vitan show {name}'"):
+            kind(kind.Options())
+        for number, below in enumerate(spec.folders):
+            root = tmp_path / name / str(number)
+            (root / below).mkdir(parents=True)
+            monkeypatch.setenv("VITAN_DATA_DIR", str(root))
+            with pytest.raises(DataError, match=re.escape(str(root / below))):  # found, and empty
+                kind(kind.Options())
+        for line in spec.files.splitlines():
+            assert line.endswith(":") or all(line.partition("  ")[::2]), line
 
 
 def make(root: Path, names: Iterable[str]) -> Path:

@@ -84,7 +84,8 @@ def _listed(root: Path, options: Davis2017Options) -> list[str]:
     try:
         names = path.read_text(encoding="utf-8").split()
     except OSError as error:
-        raise DataError(f"{path}: the list of videos cannot be read: {error.strerror or error}") from error
+        why = f"the list of videos cannot be read: {error.strerror or error}"
+        raise DataError(f"{path}: {why}; 'vitan show davis2017' says which files are expected") from error
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: the list of videos is not UTF-8 text ({error.reason})") from error
     if not names:
