@@ -76,6 +76,7 @@ def test_what_has_no_dimension_is_nan():
     assert np.isnan(participation_ratio(eigenvalues(np.ones((5, 3)))))
     assert np.isnan(decay(np.array([1.0, 0.5])))
     assert np.isnan(two_nn(np.zeros((20, 3))))
+    assert all(np.isnan(two_nn(np.eye(count))) for count in range(1, 5))
     assert rank_me(np.zeros((4, 3))) == pytest.approx(3)
 
 

@@ -65,7 +65,7 @@ def two_nn(features: Floats) -> float:
     """
     from sklearn.neighbors import NearestNeighbors
 
-    if len(features) < 3:
+    if len(features) < 4:  # each point has three neighbours
         return float("nan")
     near = NearestNeighbors(n_neighbors=3).fit(features.astype(np.float64)).kneighbors()[0][:, :2]  # without itself
     ratios = np.sort(near[near[:, 0] > 0, 1] / near[near[:, 0] > 0, 0])
