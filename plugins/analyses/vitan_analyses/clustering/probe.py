@@ -43,7 +43,11 @@ class ClusteringProbe(Probe):
         kept = self.pooled.kept()
         k = self.options.k or len(np.unique(labels))
         if len(labels) < k or k < 2:
-            raise OptionError(f"{len(labels)} images cannot be put into {k} clusters; change --limit or --k")
+            classes = len(np.unique(labels))
+            raise OptionError(
+                f"{len(labels)} images of {classes} {'class' if classes == 1 else 'classes'} cannot be put into {k} "
+                f"{'cluster' if k == 1 else 'clusters'}, and fewer than two tell nothing; change --limit or --k"
+            )
         jobs = {(name, b): rows.rows(b).numpy() for name, rows in kept.items() for b in self.model.blocks}
         jobs[FLOOR, 0] = noise(len(labels), self.model.dim, seed=self.options.seed)
         found = cluster_all(jobs, labels, k, starts=self.options.starts, seed=self.options.seed)
