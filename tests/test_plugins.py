@@ -351,6 +351,14 @@ def test_two_files_of_one_name_are_two_plugins(tmp_path):
     assert names(plugins)["models"] == ["one-B16", "two-B16"]
 
 
+def test_a_file_that_is_given_twice_is_one_plugin(tmp_path):
+    (tmp_path / "mine.py").write_text(model("mine-B16"))
+    plugins = Plugins()
+    for _ in range(2):
+        plugins.load_file(tmp_path / "mine.py")
+    assert names(plugins) == {"models": ["mine-B16"]}
+
+
 @pytest.mark.parametrize("kind", BROKEN)
 def test_a_broken_file_is_an_error_since_it_was_asked_for(tmp_path, kind):
     path = tmp_path / "mine.py"

@@ -89,8 +89,10 @@ class Plugins:
                     self._attempt(Provider(distribution.name, distribution.version), point.value, point)
 
     def load_file(self, path: Path) -> None:
-        """Register one Python file as a plugin; raises ``PluginError`` if that fails."""
+        """Register one Python file as a plugin, once; raises ``PluginError`` if that fails."""
         provider = Provider(path.name, "")
+        if self._manager.has_plugin(f"{provider.name}:{path}"):
+            return
         try:
             with _watch_imports() as heavy:
                 module = _import_file(path)
