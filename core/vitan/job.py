@@ -117,7 +117,11 @@ def validate(kind: type[Options], given: dict[str, Any], owner: str) -> Options:
         return kind.model_validate(given)
     except ValidationError as error:
         problems = []
-        for problem in error.errors(include_url=False):
+        found = error.errors(include_url=False)
+        items = {each["loc"][0] for each in found if len(each["loc"]) > 1}  # lists with an item that is wrong
+        for problem in found:
+            if problem["type"] == "too_short" and problem["loc"][0] in items:
+                continue  # pydantic counts only the items that are right
             name = str(problem["loc"][0]) if problem["loc"] else ""
             flag = "--" + name.replace("_", "-")
             if problem["type"] == "extra_forbidden":

@@ -10,6 +10,11 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from pydantic import Field
+
+from vitan.errors import OptionError
+from vitan.job import validate
+from vitan.options import Options
 
 RUN = ("run", "mean", "-m", "toy-A8", "-d", "dots")
 
@@ -116,6 +121,14 @@ def test_an_option_that_two_analyses_have_is_named_after_its_analysis(vitan) -> 
     assert "--mass" in ran.err
 
 
+def test_the_long_form_of_an_option_always_holds(vitan) -> None:
+    ran = vitan(*RUN, "--mean.mass", ".25", "--no-mean.shout", "--dots.n", "2")
+    assert ran.code == 0, ran.err
+    assert (_value("mass"), _value("shout")) == (0.25, 0)
+    assert "2 images" in ran.out
+    assert "--mean.mass" not in vitan(*RUN, "--help").out
+
+
 def test_an_option_named_like_one_of_the_command_takes_the_long_form(vitan) -> None:
     ran = vitan("run", "mean", "--help")
     assert "--mean.limit" in ran.out
@@ -138,6 +151,17 @@ def test_help_shows_the_options_under_a_heading_each(vitan) -> None:
     assert "--kind plain|squared" in out
     assert "--shout / --no-shout" in out
     assert "0 < mass <= 1" in " ".join(out.split())
+
+
+def test_a_wrong_item_of_a_list_is_one_mistake() -> None:
+    class Few(Options):
+        k: tuple[int, ...] = Field((1,), min_length=1, description="some")
+
+    with pytest.raises(OptionError, match=r"--k \(few\).*'x'") as caught:
+        validate(Few, {"k": ["x"]}, "few")
+    assert len(str(caught.value).splitlines()) == 1
+    with pytest.raises(OptionError, match="at least 1 item"):
+        validate(Few, {"k": []}, "few")
 
 
 def test_help_without_an_analysis_says_where_its_options_are(vitan) -> None:

@@ -88,6 +88,18 @@ class PluginOption(click.Option):
             help=f"{field.description}  {field.note}".strip(),
         )
 
+    def add_to_parser(self, parser: Any, ctx: click.Context) -> None:
+        """Take ``--attention.mass`` too where ``--mass`` is enough, so that it holds whatever else is run."""
+        shown = self.opts, self.secondary_opts
+        name = f"{self.part.owner}.{self.field.flag[2:]}"
+        self.opts = list(dict.fromkeys([*self.opts, f"--{name}"]))
+        if self.secondary_opts:
+            self.secondary_opts = list(dict.fromkeys([*self.secondary_opts, f"--no-{name}"]))
+        try:
+            super().add_to_parser(parser, ctx)
+        finally:
+            self.opts, self.secondary_opts = shown
+
     def parsed(self, given: Any) -> Any:
         """What pydantic is given for the text that was typed."""
         if self.field.many:
