@@ -30,11 +30,9 @@ def find(folder: Path, analysis: str = "*", dataset: str = "*", model: str = "*"
     """The folders that match, by model, dataset and analysis; raises ``StoreError`` if there is none."""
     found = sorted(path.parent for path in folder.glob(f"{model}/{dataset}/{analysis}/provenance.json"))
     if not found:
-        raise StoreError(
-            f"{folder} holds no results of {analysis} on {dataset} for {model}; 'vitan run' makes some".replace(
-                "*", "any"
-            )
-        )
+        asked = [("of", analysis), ("on", dataset), ("for", model)]
+        which = "".join(f" {word} {name}" for word, name in asked if name != "*")
+        raise StoreError(f"{folder} holds no results{which}; 'vitan run' makes some")
     return found
 
 

@@ -46,9 +46,16 @@ def table(
     from ..errors import UsageError
 
     records: Any = read_records(results)
-    found = select(best_blocks(as_published(records) if like_published else records), metrics, analyses)
+    every = best_blocks(as_published(records) if like_published else records)
+    found = select(every, metrics, analyses)
+    if not every:
+        raise UsageError(
+            f"{results}: no values by block that say which direction is better, as those of knn or keypoints do"
+        )
     if not found:
-        raise UsageError(f"{results}: no such values by block that say which direction is better")
+        asked = " or ".join([*metrics, *analyses])
+        there = dict.fromkeys(f"{best.task[0]} ({best.task[4]})" for best in every)
+        raise UsageError(f"{results}: no best block of {asked}; there is one of {', '.join(there)}")
     if as_json:
         click.echo(json.dumps([_as_dict(best) for best in found], indent=2))
         return
