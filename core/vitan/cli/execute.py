@@ -81,7 +81,7 @@ def _one(
         if len(job.models) == 1:
             raise
         progress.close()
-        progress.note(f"error: {name}: {error}\n  going on without it")
+        progress.note(f"error: {name} failed, going on without it; the end says why")
         report.failed.append((name, error))
         return
     write_root(output)
