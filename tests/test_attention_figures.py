@@ -303,3 +303,13 @@ def test_reductions_are_the_published_ones(case: str) -> None:
     assert curve.mean() == pytest.approx(float(published["network"]), abs=1e-6)
     along = np.interp(np.linspace(0, 1, 500), depth(shown), curve)
     np.testing.assert_allclose(along, GOLDEN[f"{case}__meta__interp500"], atol=1e-6)
+
+
+def test_ticks_of_values_that_hardly_differ_are_written_out() -> None:
+    figure = plots.Figure()
+    axes = figure.subplots()
+    axes.plot([0, 1], [2.83312, 2.83314])
+    plots.tidy(axes, "entropy", "block", "nats")
+    plots.colour_bar(figure, axes, (2.83312, 2.83314), "nats")
+    figure.canvas.draw()
+    assert [each.yaxis.get_offset_text().get_text() for each in figure.axes] == ["", ""]

@@ -17,6 +17,7 @@ from matplotlib.colorbar import Colorbar
 from matplotlib.colors import ListedColormap, Normalize, to_rgb
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.ticker import ScalarFormatter
 
 from vitan.probe import ModelInfo
 
@@ -120,6 +121,7 @@ def tidy(axes: Axes, title: str = "", x: str = "", y: str = "") -> None:
     axes.spines[["left", "bottom"]].set_linewidth(0.5)
     axes.grid(axis="y", color="#e6e6e6", linewidth=0.5)
     axes.set_axisbelow(True)
+    _written_out(axes)
 
 
 def number_ticks(axes: Axes, numbers: Sequence[int]) -> None:
@@ -254,3 +256,12 @@ def _dress(bar: Colorbar, label: str) -> None:
     bar.ax.tick_params(labelsize=TICK, length=2, width=0.5)
     bar.ax.spines[:].set_visible(False)
     bar.outline.set_visible(False)
+    _written_out(bar.ax)
+
+
+def _written_out(axes: Axes) -> None:
+    """Ticks with all their digits (2.8334), not as what they are above a number that would lie on the title."""
+    for axis in (axes.xaxis, axes.yaxis):
+        formatter = axis.get_major_formatter()
+        if isinstance(formatter, ScalarFormatter):
+            formatter.set_useOffset(False)
