@@ -69,9 +69,9 @@ def _show_states(folder: Path) -> None:
     amount: Counter[tuple[str, str, str]] = Counter()
     for content, path in found:
         key = (
-            str(content.get("model", "?")),
+            str(content.get("model", "(any model)" if "preparation" in content else "?")),
             str(next(iter(content.get("dataset", ())), "?")),
-            str(next(iter(content.get("probe", ())), "(unreadable)")),
+            str(next(iter(content.get("probe", content.get("preparation", ()))), "(unreadable)")),
         )
         files[key] += 1
         amount[key] += path.stat().st_size
