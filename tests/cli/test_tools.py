@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import importlib
 import io
+import math
 import os
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+import torch
 import yaml
+
+from vitan.store import Store
 
 RUN = ("run", "mean", "-m", "toy-A8", "-d", "dots")
 
@@ -42,8 +48,6 @@ def test_doctor_finds_nothing_wrong(vitan, few_packages) -> None:
     assert "all is well" in ran.out
     assert "offline, since VITAN_OFFLINE is set" in ran.out
     assert "toys.py" in ran.out
-    import torch
-
     assert torch.__version__.partition("+")[0] in ran.out
 
 
@@ -125,6 +129,10 @@ def test_cache_shows_and_clears(vitan, tmp_path: Path) -> None:
     row = next(line for line in out.splitlines() if "toy-A8" in line)
     assert row.split()[:5] == ["toy-A8", "dots", "mean", "1", "file"]
     assert "toy.pth  2.5 kB" in out
+    shared = {"dataset": ["dots", "1"], "preparation": ["TokenMasks", "1", "toys"]}
+    Store(tmp_path / "cache" / "states").put(shared, {"0.mask": torch.zeros(2)}, {})
+    row = next(line for line in vitan("cache").out.splitlines() if "TokenMasks" in line)
+    assert row.split()[:6] == ["(any", "model)", "dots", "TokenMasks", "1", "file"]
     assert vitan("cache", "clear", "--states", "--yes").code == 0
     assert weights.exists()
     assert not list((tmp_path / "cache" / "states").rglob("*.safetensors"))
@@ -306,6 +314,19 @@ def test_text() -> None:
         "7.2 GB",
         "3.0 TB",
     ]
+
+
+@pytest.mark.parametrize(("gap", "said"), [("too few images", "(nothing: too few images)"), ("", "see the pictures")])
+def test_a_table_without_values_says_why(gap: str, said: str) -> None:
+    from vitan.cli.summary import _nothing
+    from vitan.results import Record, Result
+
+    gaps = tuple(Record(metric="mean", value=math.nan, block=block, group=gap) for block in range(2))
+    other = Record(metric="other", value=math.nan, block=0, group="of no interest here")
+    outcome: Any = SimpleNamespace(result=Result(records=(*gaps, other), headline=("mean",)))
+    (line,) = _nothing([outcome, outcome])
+    assert said in line
+    assert "interest" not in line
 
 
 def test_wide_tables_are_cut_into_several(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -49,7 +49,7 @@ def one_model(outcomes: Sequence[Outcome]) -> list[str]:
     }
     names = ["model" if block is None else str(block) for block in blocks]
     title = f"{outcome.analysis.spec.name} · {outcome.model.name} · {_data([outcome])}"
-    return [title, *_table("block", names, cells, _units([metrics]), right=True)]
+    return [title, *(_table("block", names, cells, _units([metrics]), right=True) if cells else _nothing(outcomes))]
 
 
 def many_models(outcomes: Sequence[Outcome]) -> list[str]:
@@ -60,7 +60,8 @@ def many_models(outcomes: Sequence[Outcome]) -> list[str]:
     names = list(dict.fromkeys(metric for each in metrics for metric in each))
     cells = {name: [_ends(each[name][1]) if name in each else "" for each in metrics] for name in names}
     title = f"{outcomes[0].analysis.spec.name} · {_data(outcomes)} · first → last block"
-    return [title, *_table("model", [o.model.name for o in outcomes], cells, _units(metrics), right=False)]
+    rows = [outcome.model.name for outcome in outcomes]
+    return [title, *(_table("model", rows, cells, _units(metrics), right=False) if cells else _nothing(outcomes))]
 
 
 def pictures(written: Sequence[Written], comparisons: Sequence[Path], output: Path) -> list[str]:
@@ -117,12 +118,21 @@ def _data(outcomes: Sequence[Outcome]) -> str:
     return f"{first.drawable.dataset_name} · {n} images"
 
 
+def _nothing(outcomes: Sequence[Outcome]) -> list[str]:
+    """Where no metric has a value: why, as the records of the headline's metrics say it (``group`` of a gap)."""
+    why = dict.fromkeys(
+        record.group
+        for outcome in outcomes
+        for record in outcome.result.records
+        if record.metric in outcome.result.headline and record.group and not math.isfinite(record.value)
+    )
+    return [f"  (nothing: {'; '.join(why)})" if why else "  (nothing for a short table; see the pictures and records)"]
+
+
 def _table(
     corner: str, names: Sequence[str], cells: dict[str, list[str]], units: dict[str, str], *, right: bool
 ) -> list[str]:
     """One column per metric; the columns that do not fit into the terminal follow below, with the names again."""
-    if not cells:
-        return ["  (nothing for a short table; see the pictures, arrays and records)"]
     first = [corner, *names]
     heads = {metric: _head(metric, units[metric]) for metric in cells}
     widths = {metric: max(map(len, [*heads[metric], *values])) for metric, values in cells.items()}
