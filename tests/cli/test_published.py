@@ -38,6 +38,19 @@ def test_published_results_are_read_and_tabulated(bare, all_results, tmp_path) -
     ]
 
 
+def test_where_nothing_can_be_written_is_named(bare, all_results, tmp_path) -> None:
+    (tmp_path / "file").touch()
+    ran = bare("import", all_results, "-o", tmp_path / "file")
+    assert ran.code == 2
+    assert "file: nothing can be written there (Not a directory); choose another" in ran.err
+
+
+def test_what_is_asked_for_in_vain_is_named_beside_what_there_is(bare, all_results) -> None:
+    bare("import", all_results)
+    assert bare("table", "-a", "foo").err.endswith("no best block of foo; there are knn\n")
+    assert "no best block of foo; there are knn-top1" in bare("table", "--metric", "foo").err
+
+
 def test_the_published_way_averages_untrained_models(bare, all_results) -> None:
     bare("import", all_results, "-o", "elsewhere")
     ran = bare("table", "elsewhere", "--published", "--json", "--analysis", "knn")

@@ -28,11 +28,17 @@ def import_(folder: Path, output: Path) -> None:
     vitan import all_results
     vitan table
     """  # \b keeps click from joining the lines
+    from ..errors import UsageError
     from ..output import write_root
     from ..published import read_published, write_published
 
     published = read_published(folder)
-    write_published(published, output)
+    try:
+        write_published(published, output)
+    except OSError as error:
+        raise UsageError(
+            f"--output {output}: nothing can be written there ({error.strerror}); choose another"
+        ) from None
     for line in columns(_rows(published)):
         click.echo(line)
     for path in published.unknown:

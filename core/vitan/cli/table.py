@@ -17,7 +17,7 @@ from .text import columns, number
 if TYPE_CHECKING:
     from ..best import Best
 
-_HEADINGS = ("metric", "k", "model", "best block", "of", "value", "95 %", "not told from it")
+_HEADINGS = ("metric", "k", "model", "best block", "blocks", "value", "95 %", "not told from it")
 _RIGHT = (1, 3, 4, 5, 6)
 
 
@@ -54,8 +54,9 @@ def table(
         )
     if not found:
         asked = " or ".join([*metrics, *analyses])
-        there = dict.fromkeys(f"{best.task[0]} ({best.task[4]})" for best in every)
-        raise UsageError(f"{results}: no best block of {asked}; there is one of {', '.join(there)}")
+        of_analyses = select(every, (), analyses)  # if there are some, it is the metric that is not there
+        there = dict.fromkeys(best.task[4] for best in of_analyses) or dict.fromkeys(best.task[0] for best in every)
+        raise UsageError(f"{results}: no best block of {asked}; there are {', '.join(there)}")
     if as_json:
         click.echo(json.dumps([_as_dict(best) for best in found], indent=2))
         return
