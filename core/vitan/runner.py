@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from .errors import ImageError
+from .errors import ImageError, VitanError
 from .figures import Drawable
 from .gathered import Gathered, Named, Seen
 from .job import Analysis, Job
@@ -53,10 +53,13 @@ class Outcome:
         return self.drawable.result
 
 
-def run_model(job: Job, index: int, store: Store, reporter: Reporter) -> list[Outcome]:
+def run_model(
+    job: Job, index: int, store: Store, reporter: Reporter, lost: list[tuple[Analysis, VitanError]] | None = None
+) -> list[Outcome]:
     """All analyses of the job's ``index``-th model. Analyses in the same view share one pass, if their batches agree.
 
-    State is kept in ``store`` at each shard's end; what is already there is not computed again.
+    State is kept in ``store`` at each shard's end; what is already there is not computed again. An analysis whose
+    numbers cannot be computed from what it has seen goes into ``lost`` with its error, if that is given.
     """
     part, spec = job.models[index]
     model = load_model(
@@ -72,8 +75,13 @@ def run_model(job: Job, index: int, store: Store, reporter: Reporter) -> list[Ou
         one = Pass(job, model, sharing, store, reporter)
         gathered = one.run()
         for analysis in sharing.analyses:
-            outcomes[analysis.spec.name] = _outcome(job, part, one, analysis, gathered)
-    return [outcomes[analysis.spec.name] for analysis in job.analyses]
+            try:
+                outcomes[analysis.spec.name] = _outcome(job, part, one, analysis, gathered)
+            except VitanError as error:
+                if lost is None:
+                    raise
+                lost.append((analysis, error))
+    return [outcomes[analysis.spec.name] for analysis in job.analyses if analysis.spec.name in outcomes]
 
 
 def _outcome(job: Job, part: ModelPlan, one: Pass, analysis: Analysis, gathered: Gathered) -> Outcome:

@@ -355,6 +355,45 @@ def test_json(vitan) -> None:
     assert summary["failed"] == [{"model": "toy-broken", "error": "these weights are broken on purpose"}]
 
 
+FAILING = """
+from vitan import ProbeSpec, hookimpl
+
+
+def load():
+    from vitan.errors import OptionError
+    from vitan.probe import Probe
+
+    class Failing(Probe):
+        taps = frozenset({"block"})
+
+        def update_block(self, block, taps, batch):
+            pass
+
+        def compute(self, n_batches):
+            raise OptionError("too few images for so many clusters")
+
+    return Failing
+
+
+@hookimpl
+def vitan_probes():
+    yield ProbeSpec(name="failing", summary="fails at the end", load=load)
+"""
+
+
+def test_an_analysis_that_fails_leaves_the_others_their_results(vitan) -> None:
+    Path("failing.py").write_text(FAILING)
+    ran = vitan("-p", "failing.py", "run", "mean", "failing", "-m", "toy-A8", "-d", "dots")
+    assert ran.code == 1
+    assert "mean · toy-A8 · dots" in ran.out
+    assert Path("results/toy-A8/dots/mean/records.csv").is_file()
+    assert not Path("results/toy-A8/dots/failing").exists()
+    assert ran.err.count("error: failing of toy-A8: too few images for so many clusters") == 1
+    alone = vitan("-p", "failing.py", "run", "failing", "-m", "toy-A8", "-d", "dots")
+    assert alone.code == 2  # as an option's error always is
+    assert "error: too few images for so many clusters" in alone.err
+
+
 def test_an_unwritable_cache_is_said_before_anything_is_computed(vitan, monkeypatch) -> None:
     monkeypatch.setenv("VITAN_CACHE", "/dev/null/cache")
     ran = vitan(*RUN)

@@ -11,7 +11,7 @@ import click
 import torch
 
 from ..errors import OptionError, UsageError, VitanError
-from ..job import Job, prepare, resolve
+from ..job import Analysis, Job, prepare, resolve
 from ..output import Written, write_comparisons, write_outcome, write_root
 from ..paths import states_dir
 from ..plan import Plan
@@ -71,10 +71,16 @@ def execute(
 def _one(
     job: Job, index: int, output: Path, report: Report, progress: Bars | Lines, figures: bool, advice: str
 ) -> None:
-    """Run and write one model. Its error is kept for the end if there are others, and raised if it is alone."""
+    """Run and write one model. Its error is kept for the end if there are others, and raised if it is alone.
+
+    Of several analyses one that fails does not take the others' results with it.
+    """
     name = job.models[index][0].name
+    lost: list[tuple[Analysis, VitanError]] = []
     try:
-        outcomes = _run_model(job, index, progress, advice)
+        outcomes = _run_model(job, index, progress, advice, lost)
+        if not outcomes:
+            raise lost[0][1]
         _say(outcomes, job, progress, figures)
         written = [write_outcome(outcome, job, output, figures=figures) for outcome in outcomes]
     except VitanError as error:
@@ -86,11 +92,14 @@ def _one(
         return
     write_root(output)
     report.done += zip(outcomes, written, strict=True)
+    report.failed += [(f"{analysis.spec.name} of {name}", error) for analysis, error in lost]
 
 
-def _run_model(job: Job, index: int, progress: Bars | Lines, advice: str) -> list[Outcome]:
+def _run_model(
+    job: Job, index: int, progress: Bars | Lines, advice: str, lost: list[tuple[Analysis, VitanError]]
+) -> list[Outcome]:
     try:
-        return run_model(job, index, Store(states_dir()), progress)
+        return run_model(job, index, Store(states_dir()), progress, lost)
     except torch.cuda.OutOfMemoryError as error:
         raise VitanError(f"the memory of {job.plan.device} is not enough; try {advice}") from error
 
@@ -158,8 +167,8 @@ def _print(report: Report, job: Job, output: Path, as_json: bool) -> None:
         return
     table = one_model if len(job.models) == 1 else many_models
     for analysis in job.analyses:
-        outcomes = [outcome for outcome, _ in report.done if outcome.analysis.spec is analysis.spec]
-        click.echo("\n".join(table(outcomes)) + "\n")
+        if outcomes := [outcome for outcome, _ in report.done if outcome.analysis.spec is analysis.spec]:
+            click.echo("\n".join(table(outcomes)) + "\n")
     for path in pictures([written for _, written in report.done], report.comparisons, output):
         click.echo(f"pictures  {path}")
     click.echo(f"numbers   {records}")
