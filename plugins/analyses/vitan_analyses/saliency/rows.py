@@ -62,14 +62,15 @@ def saliency_maps(attention: Tensor, layout: TokenLayout, *, paper: bool = False
         for i, token in tokens:
             rows[:, i, :-1] = attention[:, :, token, patches].float().cpu().numpy()
     rows[:, mean, :-1] /= layout.n_patches
-    for i, name in enumerate(names):
-        found[:, i, -1:] = merge_heads(found[:, i, :-1], equal=paper and name != "patches")
+    found[:, :, -1:] = merge_heads(found[:, :, :-1])
+    for i, _ in tokens if paper else ():
+        found[:, i, -1:] = merge_heads(found[:, i, :-1], equal=True)
     return found
 
 
 def _sum(queries: Array, patches: slice, out: Array) -> None:
-    """The sum over queries, (head, query, key) to (head, key) of the patches; two at a time, which is faster."""
+    """The sum over queries, (head, query, key) to (head, key) of the patches; four at a time, which is faster."""
     heads, count, keys = queries.shape
-    step = 1 if count % 2 else 2
+    step = next(step for step in (4, 2, 1) if count % step == 0)
     lines = np.einsum("hqk->hk", queries.reshape(heads, count // step, step * keys)).reshape(heads, step, keys)
     np.add.reduce(lines[..., patches], axis=1, out=out)
