@@ -6,12 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from matplotlib.lines import Line2D
-
 from vitan.figures import Drawable
 
 from . import plots
-from .curves import depth, looks, pen
+from .curves import depth, legend, looks, panel_page, pen
 from .drawing import Array
 
 if TYPE_CHECKING:
@@ -44,23 +42,12 @@ def draw_sweep(axes: Axes, x: Array, bounds: Array, best: Array, look: plots.Loo
 
 def sweep_page(drawables: Sequence[Drawable], panels: Sequence[SweepPanel], *, title: str, subtitle: str) -> Figure:
     """A page of panels, a line with its band for each model over depth, and one legend. ``LEGEND`` is added below."""
-    columns = min(3, len(panels))
-    rows = -(-len(panels) // columns)
     models = looks(drawables)
-    figure = plots.page(0.75 + 2.0 * rows + 0.18 * -(-len(models) // 4), plots.PAGE * max(columns, 2) / 3)
-    plots.head(figure, title, f"{subtitle}\n{LEGEND}")
-    places = figure.subplots(rows, columns, squeeze=False).ravel()
-    for axes, panel in zip(places, panels, strict=False):
+
+    def draw(axes: Axes, panel: SweepPanel) -> None:
         for drawable, look, sweep in zip(drawables, models, panel.sweeps, strict=True):
             if sweep is not None:
                 draw_sweep(axes, depth(drawable), *sweep, look)
-        plots.tidy(axes, panel.title, y=panel.unit)
-    for axes in places[max(0, len(panels) - columns) : len(panels)]:
-        axes.set_xlabel("depth (first block 0, last block 1)", fontsize=plots.LABEL)
-    for axes in places[len(panels) :]:
-        axes.set_visible(False)
-    handles = [Line2D([], [], label=look.label, **pen(look)) for look in models]
-    figure.legend(
-        handles=handles, loc="outside lower center", ncols=4, fontsize=plots.LABEL, frameon=False, handlelength=3.5
-    )
-    return figure
+
+    small_print = f"{subtitle}\n{LEGEND}"
+    return panel_page(panels, draw, legend(models), title=title, subtitle=small_print, height=(0.75, 2.0))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 from matplotlib.lines import Line2D
@@ -83,9 +83,14 @@ def line_page(drawables: Sequence[Drawable], panels: Sequence[Panel], *, title: 
         for drawable, look, floor in zip(drawables, models, panel.floors or [None] * len(models), strict=True):
             if floor is not None:
                 axes.plot(depth(drawable), floor, color=look.colour, linestyle=":", linewidth=0.9)
+        _across(axes, panel)
 
-    handles = [Line2D([], [], label=look.label, **pen(look)) for look in models]
-    return _page(panels, draw, handles, title, subtitle)
+    return panel_page(panels, draw, legend(models), title=title, subtitle=subtitle)
+
+
+def legend(models: Sequence[plots.Look]) -> list[Line2D]:
+    """A line for each model, as it is drawn."""
+    return [Line2D([], [], label=look.label, **pen(look)) for look in models]
 
 
 def family_page(
@@ -113,31 +118,51 @@ def family_page(
                 if known:
                     mean = np.mean([resample(where, curve) for where, curve in known], axis=0)
                     axes.plot(np.linspace(0, 1, POINTS), mean, color=look.colour, linestyle=style, linewidth=1.5)
+        _across(axes, panel)
 
     handles = [
         Line2D([], [], label=f"{look.label} ({len(own)})", color=look.colour, linewidth=1.5)
         for look, own in zip(styles, members.values(), strict=True)
     ]
-    return _page(panels, draw, handles, title, subtitle)
+    return panel_page(panels, draw, handles, title=title, subtitle=subtitle)
 
 
-def _page(
-    panels: Sequence[Panel],
-    draw: Callable[[Axes, Panel], None],
+class Titled(Protocol):
+    """What every kind of panel has."""
+
+    @property
+    def title(self) -> str:
+        """What it shows."""
+
+    @property
+    def unit(self) -> str:
+        """What its values are in."""
+
+
+T = TypeVar("T", bound=Titled)
+
+
+def panel_page(
+    panels: Sequence[T],
+    draw: Callable[[Axes, T], None],
     handles: Sequence[Line2D],
+    *,
     title: str,
-    subtitle: str,
+    subtitle: str = "",
+    height: tuple[float, float] = (0.5, 1.8),
 ) -> Figure:
-    """Panels, three in a row, that ``draw`` fills; a legend of ``handles`` below."""
+    """Panels, three in a row, that ``draw`` fills; a legend of ``handles`` below.
+
+    ``height`` is in inches: of the headings, and of each row.
+    """
     columns = min(3, len(panels))
     rows = -(-len(panels) // columns)
-    figure = plots.page(0.5 + 1.8 * rows + 0.18 * -(-len(handles) // 4), plots.PAGE * max(columns, 2) / 3)
+    tall = height[0] + height[1] * rows + 0.18 * -(-len(handles) // 4)
+    figure = plots.page(tall, plots.PAGE * max(columns, 2) / 3)
     plots.head(figure, title, subtitle)
     places = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes, panel in zip(places, panels, strict=False):
         draw(axes, panel)
-        if panel.across is not None:
-            axes.axhline(panel.across, color=plots.INK, linestyle=":", linewidth=0.8)
         plots.tidy(axes, panel.title, y=panel.unit)
     for axes in places[max(0, len(panels) - columns) : len(panels)]:
         axes.set_xlabel("depth (first block 0, last block 1)", fontsize=plots.LABEL)
@@ -147,3 +172,8 @@ def _page(
         handles=handles, loc="outside lower center", ncols=4, fontsize=plots.LABEL, frameon=False, handlelength=3.5
     )
     return figure
+
+
+def _across(axes: Axes, panel: Panel) -> None:
+    if panel.across is not None:
+        axes.axhline(panel.across, color=plots.INK, linestyle=":", linewidth=0.8)
