@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from .job import Analysis
 from .probe import Batching
+from .views import DIVIDED
 
-#: Divided views have several windows to a picture, and so take fewer pictures at a time.
-_DIVIDED_VIEWS = ("dense", "dense-paper")
+#: Divided views have several windows to a picture, and so take so many times fewer pictures at a time.
+_FEWER = 4
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ def arrange(analyses: Sequence[Analysis], batch_size: int) -> list[Sharing]:
     for view, looking in by_view.items():
         asked = [analysis.kind.batching(analysis.options) for analysis in looking]
         strict = sorted({each for each in asked if each}, key=lambda each: each.grouped) or [Batching()]
-        own = max(1, batch_size // 4) if view in _DIVIDED_VIEWS else batch_size
+        own = max(1, batch_size // _FEWER) if view in DIVIDED else batch_size
         for batching in strict:
             sharing = [a for a, wish in zip(looking, asked, strict=True) if (wish or strict[0]) == batching]
             settled = Batching(batching.size or own, batching.seed, batching.grouped)

@@ -210,6 +210,9 @@ VIEWS: dict[str, Callable[[int, int], View]] = {
     "thumbnail": _undivided(Thumbnail),
 }
 
+#: Those of which the model sees several windows.
+DIVIDED = frozenset({Dense.name, DensePaper.name})
+
 
 def make_view(name: str, size: int, patch: int) -> View:
     """The view of that name for models that take ``size`` pixels, ``patch`` of them to a patch.
