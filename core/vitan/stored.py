@@ -46,7 +46,7 @@ def read_outcome(folder: Path, plugins: Plugins, store: Store) -> Outcome:
         facts = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
         model = _model(facts["model"])
         seen = Seen(facts["state"]["units"], facts["state"]["place"], facts["state"]["n_batches"])
-        result = _result(folder)
+        result = _result(folder, facts["headline"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise StoreError(f"{folder} is incomplete or of an older version ({error}); run it again") from error
     plan = read_plan(folder / "plan.yaml")
@@ -117,13 +117,12 @@ def _model(facts: Mapping[str, Any]) -> ModelInfo:
     )
 
 
-def _result(folder: Path) -> Result:
+def _result(folder: Path, headline: Sequence[str]) -> Result:
     records = from_csv((folder / "records.csv").read_text(encoding="utf-8"))
     about = json.loads((folder / "arrays.json").read_text(encoding="utf-8"))
     with np.load(folder / "arrays.npz") as stored:
         arrays = {name: stored[name] for name in stored.files}
     axes = {name: tuple(each["axes"]) for name, each in about.items() if each["axes"]}
-    headline = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))["headline"]
     return Result(records=records, arrays=arrays, axes=axes, headline=tuple(headline))
 
 
