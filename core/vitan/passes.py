@@ -101,13 +101,12 @@ class Pass:
         return tracks
 
     def _check_room(self, tracks: Mapping[Any, _Track]) -> None:
-        missing = [
-            track.make().bytes_per_image() * self._count(shard)
-            for track in tracks.values()
-            for shard in self.partition.shards()
-            if not self._store.path(self._key(track, shard)).exists()
-        ]
-        if (needed := sum(missing)) > 0:
+        shards, needed = self.partition.shards(), 0
+        for track in tracks.values():
+            if each := track.make().bytes_per_image():
+                missing = [shard for shard in shards if not self._store.path(self._key(track, shard)).exists()]
+                needed += each * sum(map(self._count, missing))
+        if needed > 0:
             self._store.check_room(needed)
         if needed > _MUCH:
             self._reporter.note(f"will store about {needed / 1e9:.1f} GB in {self._store.folder}")
