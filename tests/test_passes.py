@@ -46,6 +46,7 @@ CALLS: list[str] = []
 class Kept(Recording):
     """The first patch of every picture, and the order in which pictures came."""
 
+    name = "test/kept"
     taps = frozenset({"block"})
 
     def __init__(self, options, model):
@@ -319,3 +320,32 @@ def test_much_is_announced(tmp_path, monkeypatch):
     assert reporter.notes == [f"will store about 0.0 GB in {tmp_path}"]
     run(tmp_path, "second", reporter=reporter)  # is there already
     assert len(reporter.notes) == 1
+
+
+# Stored state is found by declared names, not by where a class lives
+
+
+def test_a_class_that_moves_finds_its_state_again(tmp_path, monkeypatch):
+    run(tmp_path, "first", "areas")
+    PASSES.clear()
+    CALLS.clear()
+    for kind in (Kept, Area, First, Areas):
+        monkeypatch.setattr(kind, "__module__", "another.room")
+    monkeypatch.setattr(First, "uses", {"kept": type("Renamed", (Kept,), {})})
+    assert all(outcome.reused for outcome in run(tmp_path, "first", "areas"))
+    assert (PASSES, CALLS) == ([], [])
+
+
+def test_another_version_is_another_state(tmp_path, monkeypatch):
+    run(tmp_path, "first")
+    monkeypatch.setattr(Kept, "version", "2")
+    assert not run(tmp_path, "first")[0].reused
+
+
+@pytest.mark.parametrize(("name", "said"), [("", "declares no name"), ("test/kept", "two recordings are called")])
+def test_what_is_shared_needs_a_name_of_its_own(tmp_path, monkeypatch, name, said):
+    other = type("Other", (Kept,), {"name": name})
+    monkeypatch.setattr(Second, "uses", {"other": other})
+    with pytest.raises(MismatchError, match=said):
+        run(tmp_path, "first", "second")
+    assert PASSES == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -15,6 +16,7 @@ from .errors import DataError, MismatchError, OptionError
 from .options import Options, allowed
 from .plan import AnalysisPlan, DatasetPlan, ModelPlan, Plan, describe_problem
 from .plugins import Plugins
+from .preparation import Preparation
 from .probe import Probe
 from .specs import DatasetSpec, ModelSpec, ProbeSpec
 from .taps import TAPS
@@ -70,6 +72,7 @@ def prepare(plan: Plan, plugins: Plugins) -> Job:
     analyses = tuple(analysis_of(part, plugins) for part in plan.analyses)
     models = tuple((part, plugins.model(part.name)) for part in plan.models)
     spec = plugins.datasets.get(plan.dataset.name)
+    _check_names(analyses)
     for analysis in analyses:
         _check_needs(analysis, spec, plugins)
     for part, _ in models:
@@ -143,6 +146,28 @@ def analysis_of(part: AnalysisPlan, plugins: Plugins) -> Analysis:
     if unknown := kind.reads() - TAPS.keys():
         raise MismatchError(f"analysis {spec.name} reads {sorted(unknown)}, but the taps are {', '.join(TAPS)}")
     return Analysis(spec, str(provider), kind, validate(kind.Options, part.options, spec.name))
+
+
+def _check_names(analyses: Sequence[Analysis]) -> None:
+    """Stored state is found by these names, so no two classes of a job may go by the same one, or by none."""
+    by_name: dict[str, type] = {}
+    for analysis in analyses:
+        prepared = type(analysis.kind.preparation(analysis.options))
+        kinds = [*analysis.kind.uses.values(), *([prepared] if issubclass(prepared, Preparation) else [])]
+        for kind in kinds:
+            name = kind.name
+            if not name:
+                raise MismatchError(
+                    f"analysis {analysis.spec.name} shares {kind.__qualname__}, which declares no name; its stored "
+                    "state is found by that name"
+                )
+            other = by_name.setdefault(name, kind)
+            if other is not kind:
+                raise MismatchError(
+                    f"two recordings are called {name!r} ({other.__module__}.{other.__qualname__} and "
+                    f"{kind.__module__}.{kind.__qualname__}), and each would be given the other's stored state; run "
+                    "their analyses apart, and tell the plugin's author"
+                )
 
 
 def _check_needs(analysis: Analysis, dataset: DatasetSpec, plugins: Plugins) -> None:

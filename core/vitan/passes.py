@@ -96,7 +96,7 @@ class Pass:
                 tracks[id(analysis)] = _Track(what, partial(kind, options, info), kind.preparation(options))
             for shared in kind.uses.values():
                 plain = shared.Options()
-                what = {"probe": [shared.__qualname__, shared.__module__, shared.version], "options": plain.seen()}
+                what = {"recording": [shared.name, shared.version], "options": plain.seen()}
                 tracks[shared] = _Track(what, partial(shared, plain, info), shared.preparation(plain))
         return tracks
 
@@ -189,7 +189,7 @@ class Pass:
 
     def _preparing(self, preparation: Preparation, shard: range) -> dict[str, Any]:
         """What a shard's preparation depends on: no model, but its patch grid."""
-        what = [preparation.name, preparation.version, type(preparation).__module__]
+        what = [preparation.name, preparation.version]
         return {
             **self._place(shard),
             "preparation": what,

@@ -56,10 +56,15 @@ class Recording(ABC):
 
     A recording reads the ``taps`` it names, and keeps everything it learns in accumulators that are attributes of its
     own: these are saved, merged across shards and restored without further help. Whatever else it keeps between calls
-    is scratch, and lost at the end of a shard. ``version`` must change whenever the numbers of the stored state change.
+    is scratch, and lost at the end of a shard.
+
+    ``name`` and ``version`` are what stored state is found by, wherever the class lives: a recording that analyses
+    share declares a name that nobody else uses (a plugin's begins with its own name, as in ``acme/gaze``), and a probe
+    goes by the name of its analysis. ``version`` must change whenever the numbers of the stored state change.
     """
 
     Options: ClassVar[type[Options]] = Options
+    name: ClassVar[str] = ""
     version: ClassVar[str] = "1"
     taps: ClassVar[frozenset[str]] = frozenset()
     view: ClassVar[str] = "crop"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,8 @@ from vitan.probe import ModelInfo, Recording
 
 class Labels(Recording):
     """Keeps the label of every image; raises ``MismatchError`` for a sample without one."""
+
+    name: ClassVar[str] = "labels"
 
     def __init__(self, options: Any, model: ModelInfo) -> None:
         super().__init__(options, model)

@@ -22,6 +22,7 @@ class Pooled(Recording):
     only the mean.
     """
 
+    name: ClassVar[str] = "pooled"
     taps: ClassVar[frozenset[str]] = frozenset({"block"})
 
     def __init__(self, options: Any, model: ModelInfo) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -18,6 +18,8 @@ ROLES = ("bank", "query")
 
 class Roles(Recording):
     """Keeps the role of every image; raises ``MismatchError`` for a sample that is neither in the bank nor a query."""
+
+    name: ClassVar[str] = "roles"
 
     def __init__(self, options: Any, model: ModelInfo) -> None:
         super().__init__(options, model)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -25,6 +25,8 @@ CLASS = "class"
 
 class Relevance(Recording):
     """Keeps of every image the positions that are relevant to it, by kind, and its label (-1 for none)."""
+
+    name: ClassVar[str] = "relevance"
 
     def __init__(self, options: Any, model: ModelInfo) -> None:
         super().__init__(options, model)
