@@ -21,13 +21,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from vitan.batch import Batch
-from vitan.recorder import Recorder
-from vitan.results import Result
-from vitan.taps import TIMM
-from vitan.tokens import TokenLayout
-from vitan_analyses.attention.probe import AttentionOptions, AttentionProbe
+from vitan.analysis.records import Result
+from vitan.anatomy import TIMM, TokenLayout
+from vitan.data.batch import Batch
+from vitan.models.recorder import Recorder
+from vitan_analyses.attention.probe import AttentionProbe
 from vitan_analyses.attention.reduce import BlockReducer
+from vitan_analyses.attention.state import AttentionOptions
 
 from . import memory
 from .made_up import DEPTH, DIM, HEADS, vit_b

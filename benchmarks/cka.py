@@ -21,10 +21,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from vitan.batch import Batch
-from vitan_analyses import minibatch
+from vitan.data.batch import Batch
 from vitan_analyses.cka.probe import CkaOptions, CkaProbe
 from vitan_analyses.cka.sides import NORMS, TAPS
+from vitan_analyses.hsic import minibatch
 
 from .made_up import DEPTH, DIM, vit_b
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from vitan.probe import ModelInfo
-from vitan.tokens import TokenLayout
+from vitan.anatomy import ModelInfo, TokenLayout
 
 DEPTH, HEADS, DIM = 12, 12, 768  # ViT-B
 SIZE = 224  # pixels

@@ -18,9 +18,9 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
+from vitan_analyses.arrays import Floats, Integers, unit
 from vitan_analyses.knn.search import Nearest, blocks_of
 from vitan_analyses.knn.vote import Verdict, verdicts
-from vitan_analyses.vectors import Floats, Integers, unit
 
 from .made_up import DIM
 

@@ -20,14 +20,14 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from vitan.batch import Batch, Window
-from vitan.data import Segment
-from vitan.loader import cut_grid
-from vitan.tokens import TokenLayout
-from vitan.views import make_view
+from vitan.anatomy import TokenLayout
+from vitan.data.batch import Batch, Window
+from vitan.data.samples import Segment
+from vitan.data.views import make_view
+from vitan.engine.loader import cut_grid
+from vitan_analyses.regions.token_masks import TokenMasks, published_regions, regions
 from vitan_analyses.saliency.probe import SaliencyOptions, SaliencyProbe
 from vitan_analyses.segments.pooling import pool, window_shares
-from vitan_analyses.token_masks import TokenMasks, published_regions, regions
 
 from .made_up import DEPTH, DIM, HEADS, SIZE, vit_b
 

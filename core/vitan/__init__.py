@@ -1,7 +1,7 @@
 """vitan: what does this Vision Transformer do, where in its layers, and how does its training matter?"""
 
-from .hookspecs import hookimpl
-from .specs import (
+from .registry.hooks import hookimpl
+from .registry.specs import (
     CheckpointFormat,
     DatasetSpec,
     HubSource,

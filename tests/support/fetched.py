@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from vitan.specs import ModelSpec, WeightSource
+from vitan.registry.specs import ModelSpec, WeightSource
 
 
 def toy(*weights: WeightSource) -> ModelSpec:

@@ -9,12 +9,10 @@ import torch
 from torch import Tensor, nn
 
 import golden
-from vitan.batch import Batch
-from vitan.data import Sample
-from vitan.probe import ModelInfo
-from vitan.recorder import Recorder
-from vitan.taps import TIMM
-from vitan.tokens import TokenLayout
+from vitan.anatomy import TIMM, ModelInfo, TokenLayout
+from vitan.data.batch import Batch
+from vitan.data.samples import Sample
+from vitan.models.recorder import Recorder
 from vitan_models.clip import image_tower
 from watching import watch
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 import golden
-from vitan.data import Dataset, Sample, Segment
-from vitan.images import open_image
+from vitan.data.images import open_image
+from vitan.data.samples import Dataset, Sample, Segment
 from vitan.options import Options
 
 GOLDEN = golden.arrays("features_seg.npz")

@@ -13,16 +13,17 @@ from PIL import Image
 from torch import Tensor, nn
 
 from vitan import DatasetSpec, ModelSpec, ProbeSpec, hookimpl
-from vitan.accumulators import PerImage, Sum
-from vitan.batch import Batch
-from vitan.data import Dataset, Sample
+from vitan.analysis.accumulators import PerImage, Sum
+from vitan.analysis.probe import Probe
+from vitan.analysis.records import Record, Result
+from vitan.anatomy import ModelInfo
+from vitan.data.batch import Batch
+from vitan.data.samples import Dataset, Sample
 from vitan.errors import ImageError
 from vitan.options import Options as BaseOptions
 from vitan.options import summary
-from vitan.plugins import Plugins
-from vitan.probe import ModelInfo, Probe
-from vitan.registry import Provider
-from vitan.results import Record, Result
+from vitan.registry.names import Provider
+from vitan.registry.plugins import Plugins
 
 
 def build_toy() -> nn.Module:

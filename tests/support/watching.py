@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from vitan.batch import Batch
-from vitan.probe import Probe
+from vitan.analysis.probe import Probe
+from vitan.data.batch import Batch
 
 
 def watch(probe: Probe, block: int, taps: Mapping[str, Tensor], batch: Batch) -> None:

@@ -1,18 +1,18 @@
 """The ``vitan`` command. Its modules import light things only; what is heavy is imported inside the commands."""
 
 from .app import main
-from .cache import cache
-from .compare import compare
-from .completion import completion
-from .doctor import doctor
-from .export import export
-from .import_ import import_
-from .listing import list_
-from .run import run
-from .show import show
-from .table import table
-from .validate import validate
-from .verify import verify
+from .commands.cache import cache
+from .commands.compare import compare
+from .commands.completion import completion
+from .commands.doctor import doctor
+from .commands.export import export
+from .commands.import_ import import_
+from .commands.list_ import list_
+from .commands.run import run
+from .commands.show import show
+from .commands.table import table
+from .commands.validate import validate
+from .commands.verify import verify
 
 __all__ = ["main"]
 

@@ -15,7 +15,7 @@ from .. import __version__
 from ..errors import UsageError, VitanError
 
 if TYPE_CHECKING:
-    from ..plugins import Plugins
+    from ..registry.plugins import Plugins
 
 INTERRUPTED = 130
 
@@ -117,7 +117,7 @@ def plugins_of(ctx: click.Context, more: Iterable[Path] = (), *, warn: bool = Tr
     """
     root = ctx.find_root()
     if root.obj is None:
-        from ..plugins import Plugins
+        from ..registry.plugins import Plugins
 
         root.obj = Plugins()
         root.obj.load_installed()

@@ -12,7 +12,7 @@ from .app import plugins_of
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
-    from ..plugins import Plugins
+    from ..registry.plugins import Plugins
 
 
 def complete_models(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG001

@@ -21,7 +21,7 @@ _BAR, _BESIDE = 14, 54
 
 
 def reporter() -> Bars | Lines:
-    """What a run reports to (a ``vitan.runner.Reporter``): bars if stderr is a terminal, lines otherwise."""
+    """What a run reports to (a ``vitan.engine.progress.Reporter``): bars if stderr is a terminal, lines otherwise."""
     return Bars() if sys.stderr.isatty() else Lines()
 
 

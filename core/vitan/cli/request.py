@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 from ..errors import MismatchError, UsageError
 
 if TYPE_CHECKING:
-    from ..plan import Plan
-    from ..plugins import Plugins
+    from ..engine.plan import Plan
+    from ..registry.plugins import Plugins
 
 DEFAULT_DATASET = "samples"
 
@@ -55,7 +55,7 @@ def choose_dataset(typed: str | None, base: Plan | None, plugins: Plugins) -> di
 
 def assemble(request: Request, base: Plan | None) -> Plan:
     """The plan of a request; raises ``UsageError`` for what is missing or contradicts itself."""
-    from ..plan import make_plan
+    from ..engine.plan import make_plan
 
     if not request.analyses:
         raise UsageError(

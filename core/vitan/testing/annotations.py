@@ -7,7 +7,7 @@ from itertools import groupby
 
 import numpy as np
 
-from ..data import Box, Dataset, Point, Sample
+from ..data.samples import Box, Dataset, Point, Sample
 
 _ROLES = ("bank", "query")
 _LEVELS = {"easy", "hard", "junk"}

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from ..job import open_dataset
-from ..plan import DatasetPlan
-from ..specs import DatasetSpec
+from ..engine.job import open_dataset
+from ..engine.plan import DatasetPlan
+from ..registry.specs import DatasetSpec
 from .annotations import check_annotations
 
 _AT_MOST = 40

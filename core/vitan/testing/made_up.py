@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from ..data import Dataset, Pair, Sample, Segment
+from ..data.samples import Dataset, Pair, Sample, Segment
 from ..options import Options
 
 #: The groups, and shards of whole groups that a probe is shown.

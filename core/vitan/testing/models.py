@@ -8,11 +8,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..layout import describe, find_layout
-from ..models import Model, as_built, load_model
-from ..recorder import find_blocks
-from ..specs import ModelSpec
-from ..taps import TAPS, TIMM
+from ..anatomy import TAPS, TIMM
+from ..models.layout import describe, find_blocks, find_layout
+from ..models.model import Model, as_built, load_model
+from ..registry.specs import ModelSpec
 
 _RESIDUAL = ("block_in", "attention_branch", "mid", "mlp_branch", "block")
 

@@ -11,16 +11,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..batch import Batch, Window
-from ..figures import Drawable
-from ..loader import cut_grid
+from ..analysis.figures import Drawable
+from ..analysis.probe import Probe
+from ..analysis.records import Result
+from ..anatomy import TAPS, ModelInfo, TokenLayout
+from ..data.batch import Batch, Window
+from ..data.views import View, make_view
+from ..engine.loader import cut_grid
 from ..options import Options
-from ..probe import ModelInfo, Probe
-from ..results import Result
-from ..specs import ProbeSpec
-from ..taps import TAPS
-from ..tokens import TokenLayout
-from ..views import View, make_view
+from ..registry.specs import ProbeSpec
 from .made_up import PARTS, MadeUp
 
 _DEPTH, _HEADS, _DIM, _PATCH = 3, 4, 16, 8

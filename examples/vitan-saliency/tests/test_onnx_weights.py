@@ -12,8 +12,8 @@ import torch
 from onnx import helper, numpy_helper
 
 from vitan.errors import WeightsFormatError, WeightsMismatchError
-from vitan.specs import CheckpointFormat, ModelSpec
-from vitan.weights import fit
+from vitan.models.weights import fit
+from vitan.registry.specs import CheckpointFormat, ModelSpec
 from vitan_saliency.onnx_weights import convert, read, resize_positions
 
 DIM, DEPTH, SIDE = 8, 2, 4

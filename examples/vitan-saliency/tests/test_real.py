@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from vitan.models import Model, load_model
+from vitan.models.model import Model, load_model
 from vitan_saliency import vitan_models
 
 pytestmark = pytest.mark.real

@@ -13,7 +13,7 @@ from vitan.errors import WeightsFormatError
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from vitan.specs import StateDict
+    from vitan.registry.specs import StateDict
 
 _STEM = {
     "cls_token": "embeddings.cls_token",

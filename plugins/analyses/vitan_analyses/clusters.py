@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from vitan.results import Record
+from vitan.analysis.records import Record
 
 Floats: TypeAlias = "npt.NDArray[np.floating[Any]]"
 Integers: TypeAlias = "npt.NDArray[np.integer[Any]]"

@@ -11,9 +11,9 @@ from typing import Any
 import open_clip
 from torch import nn
 
+from vitan.anatomy import OPEN_CLIP, TIMM
 from vitan.errors import MismatchError, UnknownNameError
-from vitan.specs import CheckpointFormat, HubSource, ModelSpec, StateDict, UrlSource, WeightSource
-from vitan.taps import OPEN_CLIP, TIMM
+from vitan.registry.specs import CheckpointFormat, HubSource, ModelSpec, StateDict, UrlSource, WeightSource
 
 from ._timm_catalog import check_family, patch_size
 

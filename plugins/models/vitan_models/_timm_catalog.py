@@ -9,10 +9,10 @@ from typing import Any
 import timm
 import torch
 
+from vitan.anatomy import TIMM
 from vitan.errors import MismatchError, UnknownNameError
-from vitan.layout import describe, find_layout
-from vitan.specs import CheckpointFormat, HubSource, ModelSpec, StateDict, UrlSource, WeightSource
-from vitan.taps import TIMM
+from vitan.models.layout import describe, find_layout
+from vitan.registry.specs import CheckpointFormat, HubSource, ModelSpec, StateDict, UrlSource, WeightSource
 
 from .timm_vit import JAX
 from .vit import build_vit

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from vitan import ModelSpec, hookimpl
-from vitan.specs import CheckpointFormat, UrlSource
+from vitan.registry.specs import CheckpointFormat, UrlSource
 
 from .vit import HALVES, SIZES, published
 

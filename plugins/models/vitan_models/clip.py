@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from vitan import ModelSpec, hookimpl
-from vitan.specs import CheckpointFormat, StateDict, UrlSource
+from vitan.registry.specs import CheckpointFormat, StateDict, UrlSource
 
 from .vit import SIZES, TIMM_WITH_HEAD, hub, published
 

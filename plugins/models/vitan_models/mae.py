@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from vitan import ModelSpec, hookimpl
-from vitan.specs import UrlSource
+from vitan.registry.specs import UrlSource
 
 from .vit import SIZES, hub, plain_vit, published
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from vitan import ModelSpec, hookimpl
-from vitan.specs import CheckpointFormat, StateDict, UrlSource
+from vitan.registry.specs import CheckpointFormat, StateDict, UrlSource
 
 from .vit import HALVES, TIMM_WITH_HEAD, hub, plain_vit, published
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from vitan.specs import CheckpointFormat, HubSource, ModelSpec, WeightSource
+from vitan.registry.specs import CheckpointFormat, HubSource, ModelSpec, WeightSource
 
 if TYPE_CHECKING:
     from torch import nn

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from vitan.hookspecs import hookimpl
-from vitan.specs import ProbeSpec
+from vitan.registry.hooks import hookimpl
+from vitan.registry.specs import Anchor, ProbeSpec
 
 if TYPE_CHECKING:
-    from vitan.figures import Draw
-    from vitan.probe import Probe
+    from vitan.analysis.figures import Draw
+    from vitan.analysis.probe import Probe
 
 
 def _probe() -> type[Probe]:
@@ -25,6 +25,12 @@ def _figures() -> Draw:
     return draw
 
 
+def _anchors() -> Iterable[Anchor]:
+    from .anchors import anchors
+
+    return anchors()
+
+
 @hookimpl
 def vitan_probes() -> Iterable[ProbeSpec]:
     """Offer the ``attention`` analysis."""
@@ -33,5 +39,6 @@ def vitan_probes() -> Iterable[ProbeSpec]:
         summary="How far each head looks, at what, and which type of head it is, block by block.",
         load=_probe,
         figures=_figures,
+        anchors=_anchors,
         paper="Teaching Matters: Investigating the Role of Supervision in Vision Transformers (CVPR 2023)",
     )

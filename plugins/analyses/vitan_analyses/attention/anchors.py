@@ -8,12 +8,12 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from vitan.batch import Batch
-from vitan.probe import ModelInfo
-from vitan.results import Result
-from vitan.tokens import TokenLayout
+from vitan.analysis.records import Result
+from vitan.anatomy import ModelInfo, TokenLayout
+from vitan.data.batch import Batch
 
-from .probe import AttentionOptions, AttentionProbe
+from .probe import AttentionProbe
+from .state import AttentionOptions
 
 #: Mean distance between two random patches of a square grid, to the digits that were published.
 UNIFORM = {7: 0.601578, 14: 0.560059, 16: 0.555072, 28: 0.540378}

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from vitan.accumulators import PerImage, Sum
+from vitan.analysis.accumulators import PerImage, Sum
 
 from .geometry import Floats, Grid, offsets, width
 from .head_types import classify
-
-if TYPE_CHECKING:
-    from .probe import AttentionProbe
+from .state import AttentionState
 
 Array = npt.NDArray[Any]
 
@@ -47,7 +45,7 @@ AXES: dict[str, tuple[str, ...]] = {
 }
 
 
-def collect(probe: AttentionProbe, n_batches: int) -> dict[str, Array]:
+def collect(probe: AttentionState, n_batches: int) -> dict[str, Array]:
     """Every array that the state allows.
 
     ``image`` holds the positions in the dataset and ``class`` the labels. Components are x to the right, y down (in
@@ -88,7 +86,7 @@ def class_deviation(per_class: Array) -> Array:
     return deviation
 
 
-def _numbers(probe: AttentionProbe, paper: bool) -> dict[str, Array]:
+def _numbers(probe: AttentionState, paper: bool) -> dict[str, Array]:
     kept = {
         "attention-distance": probe.distance,
         "position-deviation": probe.position_deviation,
@@ -106,7 +104,7 @@ def _numbers(probe: AttentionProbe, paper: bool) -> dict[str, Array]:
     return arrays
 
 
-def _token_maps(probe: AttentionProbe) -> dict[str, Array]:
+def _token_maps(probe: AttentionState) -> dict[str, Array]:
     layout, blocks = probe.model.layout, probe.model.blocks
     patch = _means(probe.patch_mean, blocks)
     prefix = _means(probe.prefix_rows, blocks)  # (block, head, prefix query, token)
@@ -121,14 +119,14 @@ def _token_maps(probe: AttentionProbe) -> dict[str, Array]:
     return maps
 
 
-def _null_rows(probe: AttentionProbe) -> Array:
+def _null_rows(probe: AttentionState) -> Array:
     shape = (probe.model.heads, probe.model.layout.n_patches)
     seen = probe.null_rows.keys()
     rows = [probe.null_rows.total(b).numpy() if b in seen else np.zeros(shape) for b in probe.model.blocks]
     return np.stack(rows).astype(np.int64)
 
 
-def _by_class(probe: AttentionProbe) -> dict[str, Array]:
+def _by_class(probe: AttentionState) -> dict[str, Array]:
     depth = probe.model.depth
     keys = probe.per_class.keys()
     labels = sorted({key // depth for key in keys})
@@ -143,7 +141,7 @@ def _by_class(probe: AttentionProbe) -> dict[str, Array]:
     }
 
 
-def _patterns(probe: AttentionProbe) -> dict[str, Array]:
+def _patterns(probe: AttentionState) -> dict[str, Array]:
     blocks = probe.pattern.keys()
     if not blocks:
         return {}

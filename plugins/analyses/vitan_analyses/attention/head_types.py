@@ -33,7 +33,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from vitan.tokens import TokenLayout
+from vitan.anatomy import TokenLayout
 
 from .geometry import Floats, Grid, offsets, uniform_aligned
 

@@ -2,49 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar, Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import torch
-from pydantic import Field
 from torch import Tensor
 
-from vitan.accumulators import PerImage, Sum
-from vitan.batch import Batch
+from vitan.analysis.records import Result
+from vitan.anatomy import ModelInfo
+from vitan.data.batch import Batch
 from vitan.errors import MismatchError
-from vitan.options import Options, summary
-from vitan.probe import ModelInfo, Probe
-from vitan.results import Result
 
+from .arrays import AXES, collect
+from .records import headline, tell
 from .reduce import BlockReducer, BlockSummary
 from .rollout import Rollout
+from .state import AttentionState, class_key
 
 
-class AttentionOptions(Options):
-    """Options of the ``attention`` analysis."""
-
-    protocol: Literal["default", "paper"] = summary(
-        "default",
-        description="paper: the published patch-to-cls (which reads the first patch) and aligned maps (per batch).",
-    )
-    exclude_null: bool = summary(
-        False,
-        description="Leave queries that look at no patch at all out of the distances, instead of counting them as 0.",
-    )
-    per_class: bool = Field(
-        False, description="Also keep attention per token for every class, and how much classes differ."
-    )
-    patterns: bool = Field(False, description="Also cluster the images by their attention in the last but one block.")
-
-
-class AttentionProbe(Probe):
+class AttentionProbe(AttentionState):
     """Attention distance, deviations, maps, offsets, entropy, rollout and head types, for every block and head.
 
     Definitions are in ``reduce`` and ``arrays``. What needs a CLS token is absent for a model without one.
     Raises ``MismatchError`` for a model of a single patch.
     """
 
-    Options: ClassVar[type[Options]] = AttentionOptions
     taps: ClassVar[frozenset[str]] = frozenset({"attention", "v"})
 
     def __init__(self, options: Any, model: ModelInfo) -> None:
@@ -53,27 +35,11 @@ class AttentionProbe(Probe):
             raise MismatchError(f"{model.name} sees one patch; attention distance needs a grid of at least two")
         self._reduce = BlockReducer(model.layout)
         self._rollout = Rollout(model.layout, model.blocks)
-        # (block, head, ...) maps: sums over the images
-        self.aligned, self.patch_mean, self.pure_mean, self.prefix_rows = Sum(), Sum(), Sum(), Sum()
-        self.value_weighted, self.null_rows, self.rollout, self.per_class = Sum(), Sum(), Sum(), Sum()
-        # (image, head) numbers
-        self.distance, self.null_count, self.position_deviation = PerImage(), PerImage(), PerImage()
-        self.entropy, self.entropy_cls, self.value_weighted_cls = PerImage(), PerImage(), PerImage()
-        self.patch_to_cls, self.patch_to_first = PerImage(), PerImage()
-        # (image, ...) others
-        self.head_deviation, self.pattern, self.label = PerImage(), PerImage(), PerImage()
 
     @classmethod
     def requires(cls, options: Any) -> frozenset[str]:
         """Labels, for what is summed up by class."""
         return frozenset({"label"}) if options.per_class or options.patterns else frozenset()
-
-    @classmethod
-    def anchors(cls) -> Iterable[tuple[str, float, float, float]]:
-        """Attention whose numbers are known without a computer: what, expected, got, tolerance."""
-        from .anchors import anchors
-
-        return anchors()
 
     def update_block(self, block: int, taps: Mapping[str, Tensor], batch: Batch) -> None:
         """Take in one block; ``attention`` and ``v`` are (batch, head, ...)."""
@@ -88,9 +54,6 @@ class AttentionProbe(Probe):
 
     def compute(self, n_batches: int) -> Result:
         """Arrays and records, as ``arrays`` and ``records`` define them."""
-        from .arrays import AXES, collect
-        from .records import headline, tell
-
         arrays = collect(self, n_batches)
         axes = {name: AXES[name] for name in arrays}
         records = tuple(tell(self, arrays))
@@ -131,8 +94,3 @@ class AttentionProbe(Probe):
         if self.options.patterns and block == self.model.depth - 2:
             self.pattern.add(block, batch.index, everything.mean(1))
             self.label.add(block, batch.index, torch.tensor(labels))
-
-
-def class_key(label: int, block: int, depth: int) -> int:
-    """One key for a class and a block."""
-    return label * depth + block

@@ -5,18 +5,15 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vitan.results import Record
+from vitan.analysis.records import Record
 
 from .arrays import Array
 from .geometry import uniform_distance, width
 from .head_types import TYPES, label
-
-if TYPE_CHECKING:
-    from .probe import AttentionProbe
+from .state import AttentionState
 
 _HEADLINE = ("attention-distance", "attention-distance-without-null", "entropy", "patch-to-cls", "head-deviation")
 _SHARE = "share of attention"
@@ -29,7 +26,7 @@ _PER_HEAD = {  # metrics with one value per image and head, and their units
 }
 
 
-def tell(probe: AttentionProbe, arrays: Mapping[str, Array]) -> Iterator[Record]:
+def tell(probe: AttentionState, arrays: Mapping[str, Array]) -> Iterator[Record]:
     """Averages over the images for each block and head, and over the heads for each block (``head`` is None)."""
     for record in _all(probe, arrays):
         block = None if record.block is None else probe.model.blocks[record.block]
@@ -42,7 +39,7 @@ def headline(records: Sequence[Record]) -> tuple[str, ...]:
     return tuple(metric for metric in _HEADLINE if metric in told)
 
 
-def _all(probe: AttentionProbe, arrays: Mapping[str, Array]) -> Iterator[Record]:
+def _all(probe: AttentionState, arrays: Mapping[str, Array]) -> Iterator[Record]:
     """Records whose blocks are counted along the arrays' axis."""
     yield from _distances(probe, arrays)
     for metric, unit in _PER_HEAD.items():
@@ -64,7 +61,7 @@ def _all(probe: AttentionProbe, arrays: Mapping[str, Array]) -> Iterator[Record]
             yield Record(metric=metric, value=value, k=k)
 
 
-def _distances(probe: AttentionProbe, arrays: Mapping[str, Array]) -> Iterator[Record]:
+def _distances(probe: AttentionState, arrays: Mapping[str, Array]) -> Iterator[Record]:
     """In grid widths, against uniform attention on the same grid, and in pixels of the model's input."""
     name = "attention-distance-without-null" if probe.options.exclude_null else "attention-distance"
     grid, values = probe.model.layout.grid, _image_mean(arrays[name])
@@ -73,7 +70,7 @@ def _distances(probe: AttentionProbe, arrays: Mapping[str, Array]) -> Iterator[R
     yield from _heads(f"{name}-pixels", values * width(grid) * probe.model.patch, "px")
 
 
-def _roles(probe: AttentionProbe, on_token: Array) -> Iterator[Record]:
+def _roles(probe: AttentionState, on_token: Array) -> Iterator[Record]:
     """How the attention of all queries is shared out among the kinds of tokens."""
     layout = probe.model.layout
     roles = np.array([*layout.prefix, *["patches"] * layout.n_patches])
@@ -81,7 +78,7 @@ def _roles(probe: AttentionProbe, on_token: Array) -> Iterator[Record]:
         yield from _heads(f"mass-on-{role}", on_token[..., roles == role].sum(-1), _SHARE)
 
 
-def _null(probe: AttentionProbe, rows: Array) -> Iterator[Record]:
+def _null(probe: AttentionState, rows: Array) -> Iterator[Record]:
     """Queries that look at no patch: how many over all images, and how many images have one."""
     for (block, head), count in np.ndenumerate(rows.sum(-1)):
         yield Record(metric="null-rows", value=float(count), unit="queries", block=block, head=head)
@@ -90,7 +87,7 @@ def _null(probe: AttentionProbe, rows: Array) -> Iterator[Record]:
     yield Record(metric="null-images", value=float(counts.any((0, 2)).sum()), unit="images")
 
 
-def _rollout(probe: AttentionProbe, arrays: Mapping[str, Array]) -> Iterator[Record]:
+def _rollout(probe: AttentionState, arrays: Mapping[str, Array]) -> Iterator[Record]:
     """What the patches hold of the rolled-out row; a record without a value says why there is none."""
     if "rollout" in arrays:
         on_patches = arrays["rollout"][:, probe.model.layout.patches].sum(-1)

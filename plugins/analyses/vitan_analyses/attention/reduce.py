@@ -16,8 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vitan.anatomy import TokenLayout
 from vitan.errors import RecordingError
-from vitan.tokens import TokenLayout
 
 from .geometry import lengths
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from vitan.tokens import TokenLayout
+from vitan.anatomy import TokenLayout
 
 
 class Rollout:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from vitan.hookspecs import hookimpl
-from vitan.specs import ProbeSpec
+from vitan.registry.hooks import hookimpl
+from vitan.registry.specs import ProbeSpec
 
 if TYPE_CHECKING:
-    from vitan.figures import Draw
-    from vitan.probe import Probe
+    from vitan.analysis.figures import Draw
+    from vitan.analysis.probe import Probe
 
 
 def _probe() -> type[Probe]:

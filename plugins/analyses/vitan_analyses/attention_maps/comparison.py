@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from vitan.figures import Drawable, Plot
+from vitan.analysis.figures import Drawable, Plot
 
-from .. import plots
-from ..drawing import Pixels, colour_cells
+from ..plotting import pages as plots
+from ..plotting.pixels import Pixels, colour_cells
 from .reading import Maps
 
 _STEPS, _CELL = 12, 96

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from vitan.figures import Drawable, Drawing
+from vitan.analysis.figures import Drawable, Drawing
 
 from . import comparison, film, grids, overlay
 from .reading import Maps

@@ -9,13 +9,13 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-from vitan.figures import Animation
+from vitan.analysis.figures import Animation
 
-from .. import plots
-from ..drawing import Array, Pixels
-from ..maps import diagonal
+from ..plotting import pages as plots
+from ..plotting.photographs import mark, varied
+from ..plotting.pixels import Array, Pixels
+from ..regions.attention_rows import diagonal
 from .reading import Maps
-from .scenes import mark, varied
 
 _COLUMNS, _ROWS = 3, 2
 _MAP, _LABEL, _GAP, _TOP, _DPI = 154, 20, 12, 34, 110  # pixels; the last per inch

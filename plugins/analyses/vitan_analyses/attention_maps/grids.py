@@ -5,20 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
-from PIL import Image
 
-from vitan.figures import Plot
+from vitan.analysis.figures import Plot
 
-from .. import plots
-from ..drawing import Array, Pixels, Scale, stretch
+from ..plotting import pages as plots
+from ..plotting.photographs import mark, photograph
+from ..plotting.pixels import Array, Pixels, Scale, stretch
 from .reading import Maps
-from .scenes import RED, Scene, mark
 
 _ABOVE = 1.6  # inches for the photograph
-_SMALL = 300  # pixels of the longer side of a grey photograph
 _BETWEEN = 0.15  # inches between the means
 _GAP = 6  # pixels between the cells of a grid of positions
 
@@ -74,32 +70,6 @@ def _top(figure: Figure, image: Maps, maps: Array, scale: Scale | None) -> None:
         axes.set_title(f"block {image.model.blocks[row]}", fontsize=plots.LABEL, loc="left", pad=3)
         if i == 0:
             axes.text(0, -0.04, "mean over heads", fontsize=plots.LABEL, va="top", transform=axes.transAxes)
-
-
-def photograph(axes: Axes, scene: Scene, *, grey: bool = False) -> None:
-    """The picture, with a frame around what the model saw; what it did not see is pale."""
-    height, width = scene.photo.shape[:2]
-    photo = Image.fromarray(scene.photo)
-    if grey:  # drawn several times in a figure, and small
-        photo = photo.convert("L")
-        photo.thumbnail((_SMALL, _SMALL), Image.Resampling.LANCZOS)
-    extent = (-0.5, width - 0.5, height - 0.5, -0.5)
-    axes.imshow(np.asarray(photo), extent=extent, cmap="gray", vmin=0, vmax=255, interpolation="antialiased")
-    left, top, right, bottom = scene.box
-    for x, y, w, h in (
-        (0, 0, left, height),
-        (right, 0, width - right, height),
-        (left, 0, right - left, top),
-        (left, bottom, right - left, height - bottom),
-    ):
-        axes.add_patch(Rectangle((x - 0.5, y - 0.5), w, h, facecolor="white", alpha=0.6, linewidth=0))
-    red = tuple(part / 255 for part in RED)
-    axes.add_patch(
-        Rectangle(
-            (left - 0.5, top - 0.5), right - left, bottom - top, fill=False, edgecolor=red, linewidth=0.8, clip_on=False
-        )
-    )
-    axes.set_axis_off()
 
 
 def _blocks_by_position(image: Maps) -> Figure:

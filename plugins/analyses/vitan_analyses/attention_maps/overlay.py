@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.collections import LineCollection
 
-from vitan.figures import Plot
+from vitan.analysis.figures import Plot
 
-from .. import plots
-from ..drawing import Array, colour, stretch
-from ..maps import mass_mask
-from .grids import photograph
+from ..plotting import pages as plots
+from ..plotting.photographs import over, varied
+from ..plotting.pixels import stretch
+from ..regions.attention_rows import mass_mask
 from .reading import Maps
-from .scenes import Scene, outline, varied
 
 _COLUMNS, _ROWS = 4, 2
 _DPI = 110  # fewer dots per inch than elsewhere: eight photographs make a large file
@@ -42,21 +39,3 @@ def draw(image: Maps) -> Iterator[Plot]:
     for axes in figure.axes[len(heads) :]:
         axes.set_visible(False)
     yield Plot(name=f"{image.scene.name}-overlay", figure=figure)
-
-
-def over(axes: Axes, scene: Scene, shown: Array, mask: Array) -> None:
-    """A map from 0 to 1 over the grey photograph, the stronger the less transparent, and the outline of a mask."""
-    photograph(axes, scene, grey=True)
-    left, top, right, bottom = scene.box
-    rgba = np.dstack([colour(shown, scale=(0.0, 1.0)), (230 * np.sqrt(shown)).astype(np.uint8)])
-    limits = axes.get_xlim(), axes.get_ylim()
-    axes.imshow(rgba, extent=(left - 0.5, right - 0.5, bottom - 0.5, top - 0.5), interpolation="none")
-    draw_outline(axes, scene, mask, "white", 0.8)
-    axes.set(xlim=limits[0], ylim=limits[1])
-
-
-def draw_outline(axes: Axes, scene: Scene, mask: Array, shade: str, width: float) -> None:
-    """The border of a mask over what the model saw."""
-    left, top, right, bottom = scene.box
-    lines = outline(mask, (left - 0.5, top - 0.5, right - 0.5, bottom - 0.5))
-    axes.add_collection(LineCollection(lines, colors=shade, linewidths=width))

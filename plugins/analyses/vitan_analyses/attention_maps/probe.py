@@ -9,20 +9,20 @@ import numpy as np
 import torch
 from pydantic import Field
 
-from vitan.accumulators import PerImage
+from vitan.analysis.accumulators import PerImage
+from vitan.analysis.probe import Probe
+from vitan.analysis.records import Record, Result
+from vitan.anatomy import ModelInfo, TokenLayout
 from vitan.errors import MismatchError
 from vitan.options import Options, summary
-from vitan.probe import ModelInfo, Probe
-from vitan.results import Record, Result
-from vitan.tokens import TokenLayout
 
-from ..maps import diagonal, mass_mask, positions, query_map
+from ..regions.attention_rows import diagonal, mass_mask, positions, query_map
 
 if TYPE_CHECKING:
     import numpy.typing as npt
     from torch import Tensor
 
-    from vitan.batch import Batch
+    from vitan.data.batch import Batch
 
 Position: TypeAlias = Literal["cls", "top", "left", "center", "right", "bottom", "all", "diagonal"]
 

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 from typing_extensions import Self
 
-from vitan.figures import Drawable
+from vitan.analysis.figures import Drawable
 
-from .. import plots
-from ..drawing import Array, Pixels, Scale, colour_cells, scale_from_zero
+from ..plotting import pages as plots
+from ..plotting.photographs import Scene, scene
+from ..plotting.pixels import Array, Pixels, Scale, colour_cells, scale_from_zero
 from .probe import queries
-from .scenes import Scene, scene
 
 if TYPE_CHECKING:
-    from vitan.probe import ModelInfo
+    from vitan.anatomy import ModelInfo
 
     from .probe import AttentionMapsOptions
 

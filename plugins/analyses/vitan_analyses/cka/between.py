@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import combinations
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from vitan.results import Record, Result
+from vitan.analysis.records import Record, Result
 
-from ..minibatch import ONE_BATCH
-from .hsic import Floats
-from .sides import NORMS, READINGS, WHOLE, relate
-
-if TYPE_CHECKING:
-    from .probe import CkaProbe
+from ..hsic.exact import Floats
+from ..hsic.minibatch import ONE_BATCH
+from .sides import NORMS, READINGS, WHOLE, Compared, relate
 
 #: So many models are compared layer by layer unless the option says otherwise; more only by their last blocks.
 MANY = 6
@@ -24,7 +21,7 @@ MANY = 6
 class _Between:
     """Fills the arrays of a comparison; a pair that cannot be compared stays nan, and ``missing`` says why."""
 
-    def __init__(self, probes: Sequence[CkaProbe]) -> None:
+    def __init__(self, probes: Sequence[Compared]) -> None:
         self.probes, self.names = probes, [probe.model.name for probe in probes]
         self.has = [set(probe.readings()) for probe in probes]
         self.arrays: dict[str, Floats] = {}
@@ -81,7 +78,7 @@ class _Between:
                 gap = self.missing[name, i, j] or (ONE_BATCH if np.isnan(error) else "")
                 yield Record(metric=f"cka-last-{word}-se", value=error, group=gap, **how)
 
-    def _with_readings(self) -> Iterator[tuple[CkaProbe, set[str]]]:
+    def _with_readings(self) -> Iterator[tuple[Compared, set[str]]]:
         return zip(self.probes, self.has, strict=True)
 
     def _gap(self, name: str, model: int, side: Any) -> str:
@@ -90,12 +87,11 @@ class _Between:
         return f"the last block of {self.names[model]}: {side.gaps[0]}" if side.gaps[0] else ""
 
 
-def compare(probes: Sequence[CkaProbe]) -> Result:
+def compare(probes: Sequence[Compared]) -> Result:
     """The last blocks of all models, and for a few (or with ``pairs``) every layer of every two.
 
-    Arrays ``last-KIND`` and ``se-last-KIND`` are (model, model). ``NAME FIRST SECOND``, with the names of
-    ``CkaProbe.compute``, are (layer of the first, layer of the second). What cannot be compared is nan, and the record
-    says why.
+    Arrays ``last-KIND`` and ``se-last-KIND`` are (model, model). ``NAME FIRST SECOND``, with the names of the probe's
+    ``compute``, are (layer of the first, layer of the second). What cannot be compared is nan, and the record says why.
     """
     between = _Between(probes)
     names = [name for name in READINGS if any(name in own for own in between.has)]

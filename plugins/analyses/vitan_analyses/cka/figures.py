@@ -7,11 +7,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-from vitan.figures import Drawable, Drawing, Plot
-from vitan.results import Result
+from vitan.analysis.figures import Drawable, Drawing, Plot
+from vitan.analysis.records import Result
 
-from .. import plots, similarity_maps
-from ..drawing import Array
+from ..plotting import pages as plots
+from ..plotting import similarity as similarity_maps
+from ..plotting.pixels import Array
 from .probe import CkaProbe
 from .sides import NORMS, READINGS, WHOLE
 

@@ -9,16 +9,16 @@ import numpy as np
 from torch import Tensor
 from typing_extensions import Self
 
-from vitan.batch import Batch
+from vitan.analysis.probe import Recording
+from vitan.analysis.recordings import Pooled
+from vitan.analysis.records import Record, Result
+from vitan.data.batch import Batch
 from vitan.errors import MismatchError
 from vitan.options import Options, summary
-from vitan.probe import Recording
-from vitan.results import Record, Result
 
-from ..gram_probe import GramOptions, GramProbe
-from ..grams import FEWEST, kinds_of
-from ..minibatch import ONE_BATCH
-from ..pooled import Pooled
+from ..hsic.grams import FEWEST, kinds_of
+from ..hsic.minibatch import ONE_BATCH
+from ..hsic.probe import GramOptions, GramProbe
 from .between import compare
 from .sides import BLOCKS, NORMS, READINGS, TAPS, WHOLE, Side, relate
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any, Protocol
 
-from .. import minibatch
-from ..grams import KINDS
-from ..minibatch import Layers
-from ..pooled import KINDS as POOLED
-from . import hsic
-from .hsic import Centred, Floats
+from vitan.analysis.recordings import KINDS as POOLED
+from vitan.anatomy import ModelInfo
+
+from ..hsic import exact as hsic
+from ..hsic import minibatch
+from ..hsic.exact import Centred, Floats
+from ..hsic.grams import KINDS
+from ..hsic.minibatch import Layers
 
 #: Which layers: block outputs over the whole set, and block outputs and both LayerNorms' outputs from minibatches.
 WHOLE, BLOCKS, NORMS = "whole", "blocks", "norms"
@@ -53,6 +56,24 @@ class Side:
     def batches(cls, layers: Layers) -> Side:
         """What was kept of minibatches."""
         return cls(layers, tuple(layers.gap(i) for i in range(len(layers))))
+
+
+class Compared(Protocol):
+    """What a comparison between models needs of each."""
+
+    @property
+    def model(self) -> ModelInfo:
+        """What is known of the model."""
+
+    @property
+    def options(self) -> Any:
+        """The options of the analysis, the same for all."""
+
+    def readings(self) -> list[str]:
+        """Which of ``READINGS`` there are of it."""
+
+    def side(self, name: str, *, last: bool = False) -> Side:
+        """What there is under such a name, of all blocks or of the last alone."""
 
 
 def relate(first: Side, second: Side) -> tuple[Floats, Floats | None]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from vitan.figures import Drawable, Drawing, Plot
+from vitan.analysis.figures import Drawable, Drawing, Plot
+from vitan.analysis.recordings import KINDS
 
-from ..agreement_panels import agreement_panels
-from ..curves import line_page
-from ..pooled import KINDS
+from ..plotting.agreement import agreement_panels
+from ..plotting.curves import line_page
 
 
 def draw(drawables: Sequence[Drawable]) -> Iterable[Drawing]:

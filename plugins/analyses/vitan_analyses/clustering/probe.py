@@ -7,14 +7,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from vitan.analysis.probe import Probe, Recording
+from vitan.analysis.recordings import Labels, Pooled
+from vitan.analysis.records import Result
 from vitan.errors import OptionError
 from vitan.options import Options, summary
-from vitan.probe import Probe, Recording
-from vitan.results import Result
 
 from ..clusters import FLOOR, METRICS, cluster_all, noise, records, values
-from ..labels import Labels
-from ..pooled import Pooled
 
 
 class ClusteringOptions(Options):

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vitan.figures import Drawable
+from vitan.analysis.figures import Drawable
 
-from .. import plots
-from ..curves import depth
-from ..drawing import Array
+from ..plotting import pages as plots
+from ..plotting.curves import depth
+from ..plotting.pixels import Array
 from .points import FACTS
 from .summary import PER_POINT, SWAPPED
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.lines import Line2D
 
-from vitan.figures import Drawable
+from vitan.analysis.figures import Drawable
 
-from .. import plots
-from ..drawing import Array
+from ..plotting import pages as plots
+from ..plotting.pixels import Array
 from .square import shown_size
 
 if TYPE_CHECKING:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vitan.figures import Drawable, Drawing, Plot
+from vitan.analysis.figures import Drawable, Drawing, Plot
 
-from .. import plots
-from ..curves import Panel, line_page
-from ..drawing import NUMBERS, Array, own_scale
+from ..plotting import pages as plots
+from ..plotting.curves import Panel, line_page
+from ..plotting.pixels import NUMBERS, Array, own_scale
 from .conditions import conditions
 from .correspondences import correspondences
 from .summary import PCK, PER_IMAGE, PER_POINT, SWAPPED

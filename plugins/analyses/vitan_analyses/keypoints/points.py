@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vitan.data import Pair, Sample
+from vitan.data.samples import Pair, Sample
 
 from .square import threshold, to_square
 

@@ -10,13 +10,14 @@ from annotated_types import Gt
 from pydantic import Field
 from torch import Tensor
 
-from vitan.accumulators import PerImage, Ragged
-from vitan.batch import Batch
-from vitan.data import Sample
+from vitan.analysis.accumulators import PerImage, Ragged
+from vitan.analysis.probe import Batching, Probe
+from vitan.analysis.records import Result
+from vitan.anatomy import ModelInfo
+from vitan.data.batch import Batch
+from vitan.data.samples import Sample
 from vitan.errors import MismatchError
 from vitan.options import Options, summary
-from vitan.probe import Batching, ModelInfo, Probe
-from vitan.results import Result
 
 from .matching import match, normalise
 from .points import collect

@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias
 import torch
 from torch import Tensor
 
-from vitan.data import Box, Point
+from vitan.data.samples import Box, Point
 
 Rounding: TypeAlias = Literal["nearest", "published"]
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from vitan.results import Record, Result
+from vitan.analysis.records import Record, Result
+from vitan.analysis.sweep import best_blocks, records_of
 
-from ..sweep import best_blocks, records_of
 from .points import COLUMNS, FACTS
 from .scores import Floats, Integers, confused, correct, distances, means
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from vitan import ProbeSpec, hookimpl
 
 if TYPE_CHECKING:
-    from vitan.figures import Draw
-    from vitan.probe import Probe
+    from vitan.analysis.figures import Draw
+    from vitan.analysis.probe import Probe
 
 
 @hookimpl

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vitan.figures import Drawable, Drawing, Plot
+from vitan.analysis.figures import Drawable, Drawing, Plot
+from vitan.analysis.recordings import said
 
-from .. import plots
-from ..bands import LEGEND, SweepPanel, draw_sweep, sweep_page
-from ..drawing import Array
-from ..features import said
+from ..plotting import pages as plots
+from ..plotting.bands import LEGEND, SweepPanel, draw_sweep, sweep_page
+from ..plotting.pixels import Array
 from .probe import METRICS
 
 if TYPE_CHECKING:

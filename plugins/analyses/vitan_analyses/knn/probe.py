@@ -12,18 +12,15 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from vitan.accumulators import PerImage
+from vitan.analysis.accumulators import PerImage
+from vitan.analysis.probe import Probe, Recording
+from vitan.analysis.recordings import Labels, Pooled, Roles, chosen
+from vitan.analysis.records import Record, Result
+from vitan.analysis.sweep import Sweep, best_blocks, records_of
 from vitan.errors import OptionError
 from vitan.options import Options, summary
-from vitan.probe import Probe, Recording
-from vitan.results import Record, Result
 
-from ..features import chosen
-from ..labels import Labels
-from ..pooled import Pooled
-from ..roles import Roles
-from ..sweep import Sweep, best_blocks, records_of
-from ..vectors import Integers, unit
+from ..arrays import Integers, unit
 from .search import ROWS, Nearest
 from .vote import verdicts
 

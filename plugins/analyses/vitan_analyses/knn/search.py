@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from ..vectors import Floats, Integers
+from ..arrays import Floats, Integers
 
 #: Queries and rows of the bank that are compared at once: 32 MB of similarities.
 QUERIES, ROWS = 1024, 8192

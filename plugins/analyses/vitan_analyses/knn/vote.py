@@ -9,7 +9,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from ..vectors import Floats, Integers
+from ..arrays import Floats, Integers
 
 Hits: TypeAlias = "npt.NDArray[np.bool_]"
 Table: TypeAlias = "npt.NDArray[np.float64]"

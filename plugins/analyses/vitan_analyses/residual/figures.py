@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 from matplotlib.ticker import LogLocator
 
-from vitan.figures import Drawable, Drawing, Plot
+from vitan.analysis.figures import Drawable, Drawing, Plot
 
-from .. import plots, similarity_maps
-from ..curves import Panel, line_page
-from ..grams import KINDS
+from ..hsic.grams import KINDS
+from ..plotting import pages as plots
+from ..plotting import similarity as similarity_maps
+from ..plotting.curves import Panel, line_page
 from .probe import BRANCHES, ResidualProbe
 
 if TYPE_CHECKING:

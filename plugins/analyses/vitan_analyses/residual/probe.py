@@ -9,14 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vitan.accumulators import PerImage
-from vitan.batch import Batch
-from vitan.probe import ModelInfo
-from vitan.results import Record, Result
+from vitan.analysis.accumulators import PerImage
+from vitan.analysis.records import Record, Result
+from vitan.anatomy import ModelInfo
+from vitan.data.batch import Batch
 
-from ..gram_probe import GramProbe
-from ..grams import kinds_of
-from ..minibatch import BROKEN, ONE_BATCH, Floats, Layers, cka
+from ..hsic.grams import kinds_of
+from ..hsic.minibatch import BROKEN, ONE_BATCH, Floats, Layers, cka
+from ..hsic.probe import GramProbe
 
 #: Each branch of a block: the taps of the skip stream and of what is added to it.
 BRANCHES = {"attention": ("block_in", "attention_branch"), "mlp": ("mid", "mlp_branch")}

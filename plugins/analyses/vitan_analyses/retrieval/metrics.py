@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..vectors import Floats, Integers
+from ..arrays import Floats, Integers
 
 #: Of each protocol, the kinds that should be found and the kinds that are taken out.
 PROTOCOLS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {

@@ -10,16 +10,14 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
-from vitan.accumulators import PerImage
+from vitan.analysis.accumulators import PerImage
+from vitan.analysis.probe import Probe, Recording
+from vitan.analysis.recordings import Pooled, Roles, chosen
+from vitan.analysis.records import Record, Result
+from vitan.analysis.sweep import Sweep, best_blocks, records_of
 from vitan.options import Options, summary
-from vitan.probe import Probe, Recording
-from vitan.results import Record, Result
 
-from ..features import chosen
-from ..pooled import Pooled
-from ..roles import Roles
-from ..sweep import Sweep, best_blocks, records_of
-from ..vectors import unit
+from ..arrays import unit
 from .metrics import DEPTHS, PROTOCOLS, rank, score
 from .truth import CLASS, Relevance, Truth
 

@@ -8,10 +8,10 @@ import numpy as np
 from matplotlib.patches import Rectangle
 from PIL import Image
 
-from vitan.figures import Drawable
+from vitan.analysis.figures import Drawable
 
-from .. import plots
-from ..drawing import Array
+from ..plotting import pages as plots
+from ..plotting.pixels import Array
 from .metrics import PROTOCOLS
 from .truth import CLASS, KINDS
 

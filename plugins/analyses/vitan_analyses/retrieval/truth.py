@@ -10,12 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vitan.accumulators import PerImage, Ragged
-from vitan.batch import Batch
+from vitan.analysis.accumulators import PerImage, Ragged
+from vitan.analysis.probe import Recording
+from vitan.anatomy import ModelInfo
+from vitan.data.batch import Batch
 from vitan.errors import MismatchError
-from vitan.probe import ModelInfo, Recording
 
-from ..vectors import Integers
+from ..arrays import Integers
 
 #: What a picture can be to a query; all others are wrong.
 KINDS = ("easy", "hard", "junk")

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from vitan.figures import Drawable, Drawing, Plot
+from vitan.analysis.figures import Drawable, Drawing, Plot
 
-from .. import plots
-from ..curves import Panel, family_page, line_page
-from ..drawing import Array
+from ..plotting import pages as plots
+from ..plotting.curves import Panel, family_page, line_page
+from ..plotting.pixels import Array
 from . import overlays
 from .rows import SOURCES
 

@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from vitan.figures import Drawable, Plot
+from vitan.analysis.figures import Drawable, Plot
 
-from .. import plots
-from ..attention_maps.grids import photograph
-from ..attention_maps.overlay import draw_outline, over
-from ..attention_maps.scenes import Scene, scene
-from ..drawing import Array, stretch
-from ..maps import mass_mask
+from ..plotting import pages as plots
+from ..plotting.photographs import Scene, draw_outline, over, photograph, scene
+from ..plotting.pixels import Array, stretch
+from ..regions.attention_rows import mass_mask
 from .rows import SOURCES, sources
 
 if TYPE_CHECKING:

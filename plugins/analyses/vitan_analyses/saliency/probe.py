@@ -11,16 +11,17 @@ from pydantic import Field
 from torch import Tensor
 from typing_extensions import override
 
-from vitan.accumulators import PerImage
-from vitan.batch import Batch
+from vitan.analysis.accumulators import PerImage
+from vitan.analysis.probe import Probe
+from vitan.analysis.records import Record, Result
+from vitan.anatomy import ModelInfo
+from vitan.data.batch import Batch
 from vitan.errors import MismatchError
 from vitan.options import Options, summary
-from vitan.probe import ModelInfo, Probe
-from vitan.results import Record, Result
 
-from ..drawing import Array
-from ..maps import mass_mask, overlap
-from ..token_masks import TokenMasks
+from ..plotting.pixels import Array
+from ..regions.attention_rows import mass_mask, overlap
+from ..regions.token_masks import TokenMasks
 from .floor import random_iou
 from .rows import map_shape, saliency_maps, sources
 

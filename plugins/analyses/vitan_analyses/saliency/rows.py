@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from vitan.anatomy import TokenLayout
 from vitan.errors import MismatchError
-from vitan.tokens import TokenLayout
 
-from ..drawing import Array
-from ..maps import merge_heads, positions
+from ..plotting.pixels import Array
+from ..regions.attention_rows import merge_heads, positions
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, cast
 
-from vitan.figures import Drawable, Drawing, Plot
+from vitan.analysis.figures import Drawable, Drawing, Plot
 
-from ..agreement_panels import agreement_panels
-from ..curves import family_page, line_page
+from ..plotting.agreement import agreement_panels
+from ..plotting.curves import family_page, line_page
 
 if TYPE_CHECKING:
     from .probe import SegmentsOptions

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from vitan.batch import Window
+    from vitan.data.batch import Window
 
 
 class Share(NamedTuple):

@@ -11,15 +11,16 @@ from pydantic import Field
 from torch import Tensor
 from typing_extensions import override
 
-from vitan.accumulators import PerImage, Ragged
-from vitan.batch import Batch
+from vitan.analysis.accumulators import PerImage, Ragged
+from vitan.analysis.probe import Probe
+from vitan.analysis.records import Record, Result
+from vitan.anatomy import ModelInfo
+from vitan.data.batch import Batch
 from vitan.errors import OptionError
 from vitan.options import Options, summary
-from vitan.probe import ModelInfo, Probe
-from vitan.results import Record, Result
 
 from ..clusters import FLOOR, METRICS, Floats, Integers, Key, cluster_all, noise, records, values
-from ..token_masks import TokenMasks
+from ..regions.token_masks import TokenMasks
 from .pooling import Share, pool, window_shares
 
 #: Clusters of the published code, for COCO's 80 categories and for the 40 of PartImageNet alike.

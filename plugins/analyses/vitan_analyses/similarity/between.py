@@ -8,9 +8,9 @@ from itertools import combinations
 
 import numpy as np
 
-from vitan.results import Record, Result
+from vitan.analysis.recordings import KINDS
+from vitan.analysis.records import Record, Result
 
-from ..pooled import KINDS
 from . import null
 from .layers import Floats, Undefined
 from .measures import Measure

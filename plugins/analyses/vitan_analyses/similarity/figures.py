@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vitan.figures import Drawable, Drawing, Plot
-from vitan.results import Result
+from vitan.analysis.figures import Drawable, Drawing, Plot
+from vitan.analysis.recordings import KINDS
+from vitan.analysis.records import Result
 
-from .. import plots
-from ..drawing import Array
-from ..pooled import KINDS
-from ..similarity_maps import block_map, similarity_bar
+from ..plotting import pages as plots
+from ..plotting.pixels import Array
+from ..plotting.similarity import block_map, similarity_bar
 from .measures import MEASURES, Measure
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..cka.hsic import Centred, hsic
+from ..hsic.exact import Centred, hsic
 from .layers import Floats, Order, Undefined, checked
 
 #: The distances between more images than these do not fit a workstation's memory.

@@ -10,13 +10,13 @@ import numpy as np
 from pydantic import field_validator
 from typing_extensions import Self
 
-from vitan.accumulators import PerImage
+from vitan.analysis.accumulators import PerImage
+from vitan.analysis.probe import Probe, Recording
+from vitan.analysis.recordings import Pooled
+from vitan.analysis.records import Record, Result
 from vitan.errors import MismatchError, OptionError
 from vitan.options import Options, summary
-from vitan.probe import Probe, Recording
-from vitan.results import Record, Result
 
-from ..pooled import Pooled
 from .between import Between
 from .layers import FEWEST, Floats
 from .measures import MEASURES, Measure

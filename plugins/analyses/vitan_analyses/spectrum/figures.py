@@ -6,11 +6,11 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from vitan.figures import Drawable, Drawing, Plot
+from vitan.analysis.figures import Drawable, Drawing, Plot
+from vitan.analysis.recordings import KINDS
 
-from .. import plots
-from ..curves import Panel, line_page
-from ..pooled import KINDS
+from ..plotting import pages as plots
+from ..plotting.curves import Panel, line_page
 from .probe import MEASURES
 
 _TITLES = {

@@ -8,13 +8,14 @@ from typing import Any, ClassVar
 import numpy as np
 from torch import Tensor
 
-from vitan.accumulators import PerImage
-from vitan.batch import Batch
+from vitan.analysis.accumulators import PerImage
+from vitan.analysis.probe import Probe, Recording
+from vitan.analysis.recordings import Pooled
+from vitan.analysis.records import Record, Result
+from vitan.anatomy import ModelInfo
+from vitan.data.batch import Batch
 from vitan.options import Options, summary
-from vitan.probe import ModelInfo, Probe, Recording
-from vitan.results import Record, Result
 
-from ..pooled import Pooled
 from .measures import Floats, decay, eigenvalues, participation_ratio, rank_me, two_nn
 
 #: Each measure with its unit.

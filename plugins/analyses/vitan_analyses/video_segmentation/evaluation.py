@@ -11,9 +11,9 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from PIL import Image
 
-from vitan.data import Dataset, Sample
+from vitan.data.images import is_image
+from vitan.data.samples import Dataset, Sample
 from vitan.errors import DataError
-from vitan.images import is_image
 
 from .metrics import Floats, Ids, Statistics, objects_of, score, statistics
 

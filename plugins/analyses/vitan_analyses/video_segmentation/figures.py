@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from vitan.figures import Drawable, Drawing, File, Plot
+from vitan.analysis.figures import Drawable, Drawing, File, Plot
 
-from ..curves import Panel, line_page
-from ..drawing import Array
+from ..plotting.curves import Panel, line_page
+from ..plotting.pixels import Array
 from . import strips
 from .reading import Predictions
 

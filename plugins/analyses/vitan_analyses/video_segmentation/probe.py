@@ -13,15 +13,16 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from vitan.accumulators import Ragged
-from vitan.batch import Batch
-from vitan.data import Sample
+from vitan.analysis.accumulators import Ragged
+from vitan.analysis.probe import Batching, Probe
+from vitan.analysis.records import Record, Result
+from vitan.analysis.sweep import Sweep, best_blocks, records_of
+from vitan.anatomy import ModelInfo
+from vitan.data.batch import Batch
+from vitan.data.samples import Sample
 from vitan.errors import DataError, RecordingError
 from vitan.options import Options, summary
-from vitan.probe import Batching, ModelInfo, Probe
-from vitan.results import Record, Result
 
-from ..sweep import Sweep, best_blocks, records_of
 from .evaluation import Evaluation, annotation, frame_name, scores_of
 from .masks import final_mask, first_labels, to_png
 from .metrics import Floats, Ids, objects_of, score

@@ -7,9 +7,9 @@ from itertools import groupby
 
 import numpy as np
 
-from vitan.figures import Drawable
+from vitan.analysis.figures import Drawable
 
-from ..drawing import Pixels
+from ..plotting.pixels import Pixels
 from .evaluation import Evaluation
 from .masks import from_png
 from .metrics import Floats, Ids

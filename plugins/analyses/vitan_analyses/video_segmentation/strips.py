@@ -10,10 +10,10 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from PIL import Image
 
-from vitan.figures import Animation, Picture
+from vitan.analysis.figures import Animation, Picture
 
-from .. import plots
-from ..drawing import Pixels, file_name
+from ..plotting import pages as plots
+from ..plotting.pixels import Pixels, file_name
 from .metrics import VOID, Ids, boundary_map
 from .reading import Predictions
 

@@ -1,0 +1,1 @@
+"""What an analysis is made of: probe, accumulators, records, figures."""

@@ -1,0 +1,177 @@
+"""Layer sweeps: which block is best for a task, and which others cannot be told from it.
+
+A score per query (a hit, an average precision, the J&F of an object, ...) comes with the luck of which queries there
+are. The bootstrap draws the queries anew, with replacement and with the same draws for every block, so that blocks are
+compared on the same queries (Efron and Tibshirani 1993, chapters 13 and 16).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from vitan.analysis.records import Record
+
+Floats: TypeAlias = "npt.NDArray[np.float64]"
+
+#: How often queries are drawn anew, and the share of the draws that an interval holds.
+DRAWS, LEVEL = 2000, 0.95
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """The mean score of every block with its interval, and the blocks that may be the best; all arrays are (block,).
+
+    ``low`` and ``high`` bound the mean, ``behind_low`` and ``behind_high`` the paired difference from the best block
+    (0 for itself). ``best`` is the position of the largest mean (the first of equals), ``equals`` the positions of all
+    blocks whose difference from it is not significantly below 0, itself included. ``queries`` is how many counted.
+    Fewer than two queries tell nothing: the intervals are NaN, and every block may be the best.
+    """
+
+    mean: Floats
+    low: Floats
+    high: Floats
+    behind_low: Floats
+    behind_high: Floats
+    best: int
+    equals: tuple[int, ...]
+    queries: int
+
+    @property
+    def bounds(self) -> Floats:
+        """Mean, low and high, (block, 3)."""
+        return np.stack([self.mean, self.low, self.high], 1)
+
+    @property
+    def may_be_best(self) -> npt.NDArray[np.bool_]:
+        """``equals`` as a mask, (block,)."""
+        found = np.zeros(len(self.mean), bool)
+        found[list(self.equals)] = True
+        return found
+
+
+def best_blocks(
+    scores: npt.ArrayLike,
+    *,
+    units: Sequence[int] | npt.NDArray[Any] | None = None,
+    weights: npt.ArrayLike | None = None,
+    seed: int = 0,
+    draws: int = DRAWS,
+    level: float = LEVEL,
+) -> Sweep:
+    """Bootstrap the mean scores of blocks over queries: percentile intervals, paired across blocks.
+
+    ``scores`` are (block, query), the higher the better; a query that is NaN in any block counts in none, and a block
+    that is NaN for every query is left out: its mean is NaN, and it is never among the best. ``units``
+    (query,) says which queries belong together and are drawn together: the objects of a video, the points of a pair.
+    ``weights`` (query,) make the mean a weighted one, such as 1 / (points of the category) for a mean over categories.
+
+    A block is among the best unless the whole interval of its difference from the block with the largest mean lies
+    below 0. No correction is made for the number of blocks, and the largest of many means is itself a little lucky: the
+    set says how far the claim "this block is best" goes on these queries.
+
+    Raises ``ValueError`` for shapes that do not fit.
+    """
+    values = np.asarray(scores, np.float64)
+    if values.ndim != 2 or not len(values):
+        raise ValueError(f"scores are (block, query) with at least one block, not of shape {values.shape}")
+    there = np.flatnonzero(~np.isnan(values).all(1)) if values.shape[1] else np.arange(len(values))
+    sums, mass = _per_unit(values[there], units, weights)  # (block, unit), (unit,)
+    mean, low, high, behind_low, behind_high = np.full((5, len(values)), np.nan)
+    queries = int(np.isfinite(values[there]).all(0).sum()) if there.size else 0
+    if mass.size:
+        mean[there] = sums.sum(1) / mass.sum()
+    best = int(np.nanargmax(mean)) if mass.size else 0
+    equals = there
+    if mass.size >= 2:
+        drawn = _draw(sums, mass, draws, np.random.default_rng(seed))  # (block, draw)
+        tails = (1 - level) / 2, (1 + level) / 2
+        low[there], high[there] = np.quantile(drawn, tails, axis=1)
+        behind = drawn - drawn[np.searchsorted(there, best)]
+        behind_low[there], behind_high[there] = np.quantile(behind, tails, axis=1)
+        equals = np.flatnonzero(behind_high >= 0)
+    return Sweep(mean, low, high, behind_low, behind_high, best, tuple(equals.tolist()), queries)
+
+
+def records_of(
+    sweep: Sweep,
+    metric: str,
+    blocks: Sequence[int],
+    *,
+    unit: str = "",
+    k: float | None = None,
+    group: str = "",
+    protocol: str = "default",
+    gap: str = "",
+) -> tuple[Record, ...]:
+    """``metric``, ``metric-low`` and ``metric-high`` of every block, and one ``metric-best-block``.
+
+    The value of the last is the number of the block with the largest mean; its ``group`` lists all that cannot be told
+    from it (``blocks 8 9 11``). A block without a mean has ``gap`` as its ``group``, which says why.
+    """
+    bounds = (("", sweep.mean), ("-low", sweep.low), ("-high", sweep.high))
+    made = [
+        Record(
+            metric=f"{metric}{end}",
+            value=float(values[i]),
+            unit=unit,
+            higher_is_better=True,
+            block=block,
+            k=k,
+            group=gap if gap and np.isnan(sweep.mean[i]) else group,
+            protocol=protocol,
+        )
+        for end, values in bounds
+        for i, block in enumerate(blocks)
+    ]
+    best = float("nan") if np.isnan(sweep.mean[sweep.best]) else float(blocks[sweep.best])
+    listed = names(sweep, blocks)
+    made.append(
+        Record(
+            metric=f"{metric}-best-block",
+            value=best,
+            k=k,
+            group=f"{group}: {listed}" if group else listed,
+            protocol=protocol,
+        )
+    )
+    return tuple(made)
+
+
+def names(sweep: Sweep, blocks: Sequence[int]) -> str:
+    """The blocks that may be the best, in words: ``block 9``, or ``blocks 8 9 11``."""
+    numbers = " ".join(str(blocks[i]) for i in sweep.equals)
+    return f"block {numbers}" if len(sweep.equals) == 1 else f"blocks {numbers}"
+
+
+def _per_unit(values: Floats, units: Any, weights: Any) -> tuple[Floats, Floats]:
+    """The weighted sums of every unit, (block, unit), and its weight, (unit,); queries with NaN are left out."""
+    queries = values.shape[1]
+    share = np.ones(queries) if weights is None else np.asarray(weights, np.float64)
+    member = np.arange(queries) if units is None else np.asarray(units)
+    if share.shape != (queries,) or member.shape != (queries,):
+        raise ValueError(f"units and weights have one entry for each of the {queries} queries")
+    whole = np.isfinite(values).all(0) & (share > 0)
+    whole &= bool(len(values))
+    values, share = values[:, whole] * share[whole], share[whole]
+    if units is None:
+        return values, share
+    _, member = np.unique(member[whole], return_inverse=True)
+    count = int(member.max(initial=-1)) + 1
+    sums = np.array([np.bincount(member, row, minlength=count) for row in values]).reshape(len(values), count)
+    return sums, np.bincount(member, share, minlength=count).astype(np.float64)
+
+
+def _draw(sums: Floats, mass: Floats, draws: int, random: np.random.Generator) -> Floats:
+    """The mean of every block in every draw, (block, draw)."""
+    count = len(mass)
+    parts = np.vstack([sums, mass])  # (block + 1, unit)
+    drawn = np.empty((len(parts), draws))
+    for draw in range(draws):  # a draw at a time: the counts of all would take much memory for 50,000 queries
+        drawn[:, draw] = parts @ np.bincount(random.integers(count, size=count), minlength=count)
+    means: Floats = drawn[:-1] / drawn[-1]
+    return means

@@ -1,0 +1,133 @@
+"""``vitan export``: a dataset as files, in the layout of a published one."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ...errors import UsageError, VitanError
+from ..app import plugins_of
+from ..names import complete_datasets
+from ..plugin_options import Part, PluginOption, plugin_options
+from ..text import count, size
+
+if TYPE_CHECKING:
+    from ...data.samples import Dataset
+    from ...registry.specs import DatasetSpec
+
+_BROUGHT = "vitan.cli.commands.export"
+_Layouts = Mapping[str, Callable[[Path], None]]
+
+
+class _Export(click.Command):
+    """``vitan export DATASET [OPTIONS]``, with the options of that dataset."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        parser = self.make_parser(ctx)
+        parser.ignore_unknown_options = True
+        typed, _, _ = parser.parse_args(list(args))
+        name = typed.get("dataset")
+        if isinstance(name, str) and not name.startswith("-") and not ctx.resilient_parsing:
+            spec = plugins_of(ctx).datasets.get(name)
+            taken = {flag for param in self.params for flag in param.opts}
+            part = Part("dataset", name, spec.name, spec.load().Options)
+            ctx.meta[_BROUGHT] = spec, plugin_options([part], taken)
+        return super().parse_args(ctx, args)
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        return [*super().get_params(ctx), *ctx.meta.get(_BROUGHT, (None, ()))[1]]
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        spec: DatasetSpec | None = ctx.meta.get(_BROUGHT, (None, ()))[0]
+        if spec is None:
+            formatter.write_paragraph()
+            formatter.write_text("'vitan export DATASET --help' shows the layouts and the options of a dataset.")
+            return
+        with formatter.section(f"Layouts of {spec.name}"):
+            try:
+                layouts = _open(spec, {}).layouts()
+            except VitanError:  # it needs options to be opened
+                formatter.write_text("to see them, leave out --layout and give the options that the dataset needs")
+                return
+            formatter.write_dl([(name, _about(write)) for name, write in layouts.items()] or [("none", "")])
+
+
+@click.command(cls=_Export, short_help="Write a dataset as files, in a published layout.")
+@click.argument("dataset", shell_complete=complete_datasets)
+@click.option("--layout", metavar="NAME", help="Layout of the files; 'vitan export DATASET --help' lists them.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="Folder to write, which must not exist or be empty.  [default: the name of the layout]",
+)
+@click.pass_context
+def export(ctx: click.Context, /, dataset: str, layout: str | None, output: Path | None, **typed: Any) -> None:  # noqa: ARG001
+    """Write a dataset as files, in the layout of a published one.
+
+    \b
+    vitan export shapes --layout coco -o data/coco
+    vitan export shapes-video --layout davis2017 -o data/DAVIS --films 4
+    """  # \b keeps click from joining the lines
+    from ...files import replacing_folder
+
+    spec: DatasetSpec
+    brought: list[PluginOption]
+    spec, brought = ctx.meta[_BROUGHT]
+    values = {option: typed[str(option.name)] for option in brought}
+    given = {option.field.name: option.parsed(value) for option, value in values.items() if value not in (None, ())}
+    opened = _open(spec, given)
+    write = _chosen(layout, opened.layouts(), spec.name)
+    folder = output if output is not None else Path(str(layout))
+    _check_empty(folder)
+    try:
+        with replacing_folder(folder) as temporary:
+            write(temporary)
+    except OSError as error:
+        raise VitanError(f"{folder} cannot be written: {error.strerror or error}") from error
+    files = [file for file in folder.rglob("*") if file.is_file()]
+    amount = size(sum(file.stat().st_size for file in files))
+    click.echo(f"{folder}: {count(len(opened), 'picture')} of {spec.name}, {count(len(files), 'file')}, {amount}")
+
+
+def _open(spec: DatasetSpec, options: Mapping[str, Any]) -> Dataset:
+    from ...engine.job import open_dataset
+    from ...engine.plan import DatasetPlan
+
+    return open_dataset(spec, DatasetPlan(name=spec.name, options=dict(options)))
+
+
+def _chosen(name: str | None, layouts: _Layouts, dataset: str) -> Callable[[Path], None]:
+    """The function of that layout; raises ``UsageError`` with the ones there are."""
+    if not layouts:
+        raise UsageError(
+            f"dataset {dataset} cannot be written as files; 'vitan export shapes --help' shows one that can"
+        )
+    if name is None:
+        raise UsageError(
+            f"say in which layout, as in --layout {next(iter(layouts))}; {dataset} has {', '.join(layouts)}"
+        )
+    if name not in layouts:
+        raise UsageError(f"--layout {name}: dataset {dataset} has {', '.join(layouts)}")
+    return layouts[name]
+
+
+def _check_empty(folder: Path) -> None:
+    """Raise ``UsageError`` unless the folder is free: nothing that is there is ever replaced."""
+    if folder.is_dir():
+        if any(folder.iterdir()):
+            raise UsageError(f"--output {folder}: this folder is not empty; name another one, or empty it first")
+    elif folder.exists():
+        raise UsageError(f"--output {folder}: this is a file; name a folder")
+
+
+def _about(write: Callable[[Path], None]) -> str:
+    """The first paragraph of a layout's docstring."""
+    inner = write.func if isinstance(write, partial) else write
+    return " ".join((inspect.getdoc(inner) or "").split("\n\n")[0].split())

@@ -1,0 +1,93 @@
+"""``vitan table``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..app import complete_files
+from ..text import columns, number
+
+if TYPE_CHECKING:
+    from ...results.best import Best
+
+_HEADINGS = ("metric", "k", "model", "best block", "blocks", "value", "95 %", "not told from it")
+_RIGHT = (1, 3, 4, 5, 6)
+
+
+@click.command(short_help="Tell the best block of every model for every task.")
+@click.argument(
+    "results", type=click.Path(path_type=Path), default=Path("results"), required=False, shell_complete=complete_files
+)
+@click.option("-a", "--analysis", "analyses", multiple=True, metavar="NAME", help="Only of this analysis.")
+@click.option("--metric", "metrics", multiple=True, metavar="NAME", help="Only this metric.")
+@click.option(
+    "--published",
+    "like_published",
+    is_flag=True,
+    help="As in the published tables: untrained models by the mean of their first ten blocks.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def table(
+    results: Path, analyses: tuple[str, ...], metrics: tuple[str, ...], like_published: bool, as_json: bool
+) -> None:
+    """Tell, from the records below RESULTS, which block of a model is best for a task.
+
+    Blocks are called by their number, from 0, however many there are results of. Intervals, and the blocks that cannot
+    be told from the best one, are shown where an analysis has found them (from a paired bootstrap).
+    """
+    from ...errors import UsageError
+    from ...results.best import as_published, best_blocks, read_records, select
+
+    records: Any = read_records(results)
+    every = best_blocks(as_published(records) if like_published else records)
+    found = select(every, metrics, analyses)
+    if not every:
+        raise UsageError(
+            f"{results}: no values by block that say which direction is better, as those of knn or keypoints do"
+        )
+    if not found:
+        asked = " or ".join([*metrics, *analyses])
+        of_analyses = select(every, (), analyses)  # if there are some, it is the metric that is not there
+        there = dict.fromkeys(best.task[4] for best in of_analyses) or dict.fromkeys(best.task[0] for best in every)
+        raise UsageError(f"{results}: no best block of {asked}; there are {', '.join(there)}")
+    if as_json:
+        click.echo(json.dumps([_as_dict(best) for best in found], indent=2))
+        return
+    for i, line in enumerate(_lines(found)):
+        click.echo("\n" * bool(i and not line.startswith(" ")) + line)
+
+
+def _lines(found: Sequence[Best]) -> Iterator[str]:
+    """A table for each analysis, dataset, view and protocol: a row for each metric, k and model."""
+    ordered = sorted(found, key=lambda best: best.task[:4])  # stable: metrics stay in their order
+    for (analysis, dataset, view, protocol), group in groupby(ordered, key=lambda best: best.task[:4]):
+        yield f"{analysis} · {dataset} · {view} view · protocol {protocol} · blocks count from 0"
+        by_metric: dict[tuple[str, float | None], list[Best]] = {}
+        for best in group:
+            by_metric.setdefault(best.task[4:], []).append(best)
+        rows = [_row(best) for members in by_metric.values() for best in members]
+        yield from columns([_HEADINGS, *rows], right=_RIGHT, indent="  ")
+
+
+def _row(best: Best) -> tuple[str, ...]:
+    metric, k = best.task[4:]
+    interval = "" if best.low is None or best.high is None else f"{number(best.low)} to {number(best.high)}"
+    value = f"{best.value:.3f}{' %' if best.unit == '%' else ''}"
+    named = f"{metric} ({best.unit})" if best.unit not in ("", "%") else metric
+    return (
+        *(named, "" if k is None else f"{k:g}", best.model),
+        *(str(best.block), str(best.blocks), value, interval, best.equals),
+    )
+
+
+def _as_dict(best: Best) -> dict[str, Any]:
+    known = asdict(best)
+    names = ("analysis", "dataset", "view", "protocol", "metric", "k")
+    return {**dict(zip(names, known.pop("task"), strict=True)), **known}

@@ -1,0 +1,58 @@
+"""``vitan verify``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import click
+
+from ..app import plugins_of
+from ..text import columns
+
+if TYPE_CHECKING:
+    from ...registry.plugins import Plugins
+
+
+@dataclass(frozen=True)
+class Anchor:
+    """A number that is known by mathematics alone, and what the code makes of it."""
+
+    analysis: str
+    what: str
+    expected: float
+    got: float
+    tolerance: float
+
+    @property
+    def ok(self) -> bool:
+        """Whether it is as it must be; never for nan."""
+        return abs(self.got - self.expected) <= self.tolerance
+
+
+@click.command(short_help="Check the maths against known numbers, offline.")
+@click.pass_context
+def verify(ctx: click.Context) -> None:
+    """Compare every analysis with numbers that are known by mathematics; needs no weights and no network."""
+    anchors = list(_anchors(plugins_of(ctx)))
+    if not anchors:
+        click.echo("no analysis that is installed has anchors")
+        return
+    head = ("analysis", "what", "expected", "got", "within", "")
+    rows = [(a.analysis, a.what, f"{a.expected:.8g}", f"{a.got:.8g}", f"{a.tolerance:.0e}", _word(a)) for a in anchors]
+    for line in columns([head, *rows], right=(2, 3, 4)):
+        click.secho(line, fg="red" if line.endswith("FAILED") else None)
+    failed = sum(not anchor.ok for anchor in anchors)
+    click.echo(f"\n{len(anchors) - failed} of {len(anchors)} are as they must be")
+    ctx.exit(1 if failed else 0)
+
+
+def _word(anchor: Anchor) -> str:
+    return "ok" if anchor.ok else "FAILED"
+
+
+def _anchors(plugins: Plugins) -> Iterator[Anchor]:
+    for _, spec in plugins.probes:
+        for what, expected, got, tolerance in spec.anchors() if spec.anchors else ():
+            yield Anchor(spec.name, what, float(expected), float(got), float(tolerance))

@@ -1,0 +1,1 @@
+"""Pictures in: samples, how files become pictures, how pictures become pixels."""

@@ -1,0 +1,1 @@
+"""One pass feeds all: plan, job, schedule, passes, store."""

@@ -1,0 +1,139 @@
+"""From a dataset to batches of pixels."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+
+import torch
+from torch import Tensor
+
+from ..data.batch import Batch, Window
+from ..data.preparation import Preparation
+from ..data.samples import Dataset, Sample
+from ..data.views import Placement, View, to_tensor
+from ..errors import ImageError
+from ..models.model import Model
+from .partition import Partition
+
+#: What a preparation has made of samples, by position in the dataset.
+Prepared = Mapping[int, Mapping[str, Tensor]]
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """An image that could not be read and was left out."""
+
+    index: int
+    why: str
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """A sample laid out for the model, and what preparations made of it just now."""
+
+    index: int
+    sample: Sample
+    placement: Placement
+    windows: Sequence[Window]
+    pixels: Tensor  # (window, 3, height, width)
+    prepared: Mapping[Preparation, Mapping[str, Tensor]]
+
+
+class Loader:
+    """Reads batches ahead in threads. ``skipped`` collects the unreadable images of the last ``batches`` call."""
+
+    def __init__(self, dataset: Dataset, view: View, model: Model, *, skip: bool = False, threads: int = 2) -> None:
+        self._dataset, self._view, self._model, self._skip, self._threads = dataset, view, model, skip, threads
+        self.skipped: list[Skipped] = []
+
+    def batches(
+        self, partition: Partition, numbers: Sequence[int], prepared: Mapping[Preparation, Prepared | None]
+    ) -> Iterator[Batch | None]:
+        """The batches of these numbers, in order; None for one of which no image could be read.
+
+        ``prepared`` holds what preparations have made before, and None for those that are to be asked now.
+
+        Raises ``ImageError`` at the first unreadable image unless they are to be skipped.
+        """
+        self.skipped = []
+        todo = iter(numbers)
+        with ThreadPoolExecutor(self._threads, thread_name_prefix="vitan-read") as pool:
+
+            def start(number: int) -> list[Future[_Seen | Skipped]]:
+                return [pool.submit(self._read, index, prepared) for index in partition.indices(number)]
+
+            ahead = deque((number, start(number)) for number in islice(todo, 2))
+            try:
+                while ahead:
+                    number, futures = ahead.popleft()
+                    found = [future.result() for future in futures]
+                    ahead.extend((following, start(following)) for following in islice(todo, 1))
+                    yield self._collate(number, found)
+            finally:
+                for _, futures in ahead:
+                    for future in futures:
+                        future.cancel()
+
+    def _read(self, index: int, prepared: Mapping[Preparation, Prepared | None]) -> _Seen | Skipped:
+        try:
+            sample = self._dataset[index]
+            seen, placement = self._view.place(sample.image)
+            grid = _grid(self._model, self._view, placement)
+            made = {
+                wanted: (before or {}).get(index) or wanted.prepare(sample, placement, grid, self._view)
+                for wanted, before in prepared.items()
+            }
+        except ImageError as error:
+            if not self._skip:
+                raise ImageError(f"{error}; or leave such pictures out with --on-error skip") from error
+            return Skipped(index, str(error))
+        corners = self._view.windows(placement)
+        pixels, size = to_tensor(seen, self._model.spec.mean, self._model.spec.std), self._view.size
+        cut = torch.stack([pixels[:, top : top + size, left : left + size] for left, top in corners])
+        return _Seen(index, sample, placement, cut_grid(corners, grid, self._model.info.layout.grid, size), cut, made)
+
+    def _collate(self, number: int, found: Sequence[_Seen | Skipped]) -> Batch | None:
+        self.skipped += [item for item in found if isinstance(item, Skipped)]
+        good = [item for item in found if not isinstance(item, Skipped)]
+        if not good:
+            return None
+        return Batch(
+            index=[item.index for item in good],
+            samples=[item.sample for item in good],
+            placements=[item.placement for item in good],
+            pixels=torch.cat([item.pixels for item in good]),
+            windows=[
+                Window(row, each.top, each.left, each.own) for row, item in enumerate(good) for each in item.windows
+            ],
+            number=number,
+            prepared={key: [item.prepared[key] for item in good] for key in good[0].prepared},
+        )
+
+
+def _grid(model: Model, view: View, placement: Placement) -> tuple[int, int]:
+    """The (rows, columns) of the picture's whole patch grid: as many patches to a pixel as in one window."""
+    rows, columns = model.info.layout.grid
+    width, height = placement.pixels
+    return rows * height // view.size, columns * width // view.size
+
+
+def cut_grid(
+    corners: Sequence[tuple[int, int]], whole: tuple[int, int], window: tuple[int, int], size: int
+) -> list[Window]:
+    """Windows with the patches that each owns: those that none before it has seen.
+
+    ``corners`` are (left, top) in pixels, ``whole`` and ``window`` the grids (rows, columns), ``size`` the pixels of a
+    window's side. The windows belong to image 0.
+    """
+    free = torch.ones(whole, dtype=torch.bool)
+    found = []
+    for left, top in corners:
+        row, column = top * window[0] // size, left * window[1] // size
+        place = free[row : row + window[0], column : column + window[1]]
+        found.append(Window(0, row, column, place.clone()))
+        place.fill_(False)
+    return found

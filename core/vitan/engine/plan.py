@@ -1,0 +1,104 @@
+"""Everything that decides the numbers, in one frozen, hashable document."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ..errors import PlanError
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class AnalysisPlan(_Part):
+    """An analysis with all of its options."""
+
+    name: str
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
+class ModelPlan(_Part):
+    """A model, with a weights file of one's own if it is not to be the published one."""
+
+    name: str
+    weights: Path | None = None
+
+
+class DatasetPlan(_Part):
+    """A dataset with all of its options."""
+
+    name: str = "samples"
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
+class Plan(_Part):
+    """What to run. Two equal plans on equal weights and data give the same numbers.
+
+    ``limit`` keeps the first images of the dataset. ``on_error`` says what an unreadable image does.
+    """
+
+    version: Literal[1] = 1
+    analyses: tuple[AnalysisPlan, ...] = Field(min_length=1)
+    models: tuple[ModelPlan, ...] = Field(min_length=1)
+    dataset: DatasetPlan = DatasetPlan()
+    blocks: tuple[str, ...] = ("all",)
+    limit: int | None = Field(None, ge=1)
+    batch_size: int = Field(8, ge=1)
+    dtype: Literal["float32", "float16", "bfloat16"] = "float32"
+    device: str = "cpu"
+    on_error: Literal["stop", "skip"] = "stop"
+
+    def canonical(self) -> str:
+        """One spelling per plan: JSON with sorted keys and no spaces."""
+        return canonical_json(self.model_dump(mode="json"))
+
+    def digest(self) -> str:
+        """Sha256 of the canonical spelling."""
+        return hashlib.sha256(self.canonical().encode()).hexdigest()
+
+    def to_yaml(self) -> str:
+        """The plan as a file that ``read_plan`` reads back."""
+        return yaml.safe_dump(self.model_dump(mode="json", exclude_none=True), sort_keys=False, allow_unicode=True)
+
+
+def canonical_json(value: Any) -> str:
+    """JSON that is the same for equal values."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def read_plan(path: Path) -> Plan:
+    """Read a plan from YAML or JSON; raises ``PlanError`` naming the file, the field and the value."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise PlanError(f"plan {path} cannot be read: {error}") from error
+    try:
+        content = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise PlanError(f"plan {path} is neither YAML nor JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise PlanError(f"plan {path} holds {type(content).__name__}, not a mapping with 'analyses' and 'models'")
+    return make_plan(content, str(path))
+
+
+def make_plan(content: dict[str, Any], where: str) -> Plan:
+    """Validate a plan; raises ``PlanError`` with one line for each thing that is wrong."""
+    try:
+        return Plan.model_validate(content)
+    except ValidationError as error:
+        lines = "\n".join(f"  {describe_problem(problem)}" for problem in error.errors(include_url=False))
+        raise PlanError(f"{where}:\n{lines}") from None
+
+
+def describe_problem(problem: Any) -> str:
+    """One line for one of pydantic's complaints: place, message, and the value that was given."""
+    place = ".".join(str(part) for part in problem["loc"])
+    given = "" if problem["type"] == "missing" else f" (got {problem['input']!r})"
+    return f"{place}: {problem['msg']}{given}"

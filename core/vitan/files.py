@@ -1,0 +1,118 @@
+"""Files: where vitan keeps its own (``VITAN_CACHE``), where datasets lie (``VITAN_DATA_DIR``), and whole writing."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from platformdirs import user_cache_path
+
+from .errors import DataError
+
+
+def cache_dir() -> Path:
+    """The folder that holds everything below; it may not exist yet."""
+    chosen = os.environ.get("VITAN_CACHE")
+    return Path(chosen).expanduser().absolute() if chosen else user_cache_path("vitan")
+
+
+def weights_dir() -> Path:
+    """Weights that belong to no cache of another library."""
+    return cache_dir() / "weights"
+
+
+def states_dir() -> Path:
+    """What finished and interrupted passes have recorded."""
+    return cache_dir() / "states"
+
+
+def data_dir() -> Path | None:
+    """The folder that holds datasets, each in a folder of its own; None where the user has named none."""
+    chosen = os.environ.get("VITAN_DATA_DIR")
+    return Path(chosen).expanduser().absolute() if chosen else None
+
+
+def find_root(given: Path | None, dataset: str, names: Sequence[str]) -> Path:
+    """The root folder of a dataset: the one given, or the first of ``names`` that is a folder below ``data_dir``.
+
+    Raises ``DataError``, saying how to give it, where there is none.
+    """
+    if given is not None:
+        root = given.expanduser()
+        if not root.is_dir():
+            what = "this is a file" if root.exists() else "there is no such folder"
+            raise DataError(f"{root}: {what}; --root names the root of the dataset {dataset}")
+        return root
+    base = data_dir()
+    if base is None:
+        raise DataError(
+            f"where is the dataset {dataset}? Name its root with --root, or set VITAN_DATA_DIR (or --data-root) to the "
+            f"folder that holds {names[0]}; 'vitan show {dataset}' says which files are expected"
+        )
+    found = next((base / name for name in names if (base / name).is_dir()), None)
+    if found is None:
+        looked = " or ".join(str(base / name) for name in names)
+        raise DataError(
+            f"there is no {looked}; 'vitan show {dataset}' says which files are expected, --root names another folder"
+        )
+    return found
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary name beside ``path`` to write to, which becomes ``path`` at the end, or vanishes on an error."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem[:32]}-", suffix=path.suffix)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.chmod(0o666 & ~_umask())  # mkstemp makes files that only their owner can read
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def replacing_folder(path: Path) -> Iterator[Path]:
+    """A temporary folder beside ``path`` to fill, which takes its place at the end, or vanishes on an error."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}-"))
+    try:
+        yield temporary
+        temporary.chmod(0o777 & ~_umask())
+        if path.exists():
+            old = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}-old-"))
+            path.replace(old / path.name)
+            temporary.replace(path)
+            shutil.rmtree(old)
+        else:
+            temporary.replace(path)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a whole file or nothing."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def slug(name: str) -> str:
+    """A name that is safe in a path on every system."""
+    return re.sub(r"[^\w.@+-]+", "_", name).strip("._") or "_"

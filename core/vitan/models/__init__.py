@@ -1,0 +1,1 @@
+"""A module with its weights, read from inside."""

@@ -1,0 +1,136 @@
+"""A model ready to be looked into."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from ..anatomy import TIMM, ModelInfo, TapMap, select_blocks
+from ..errors import RecordingError
+from ..registry.specs import ModelSpec
+from .layout import describe, find_blocks, find_layout
+from .recorder import OnBlock, Recorder
+from .weights import Progress, file_sha256, fit, locate, state_sha256
+
+#: How far an output may move when recording replaces a fused kernel by the plain one, relative to its largest value.
+RECORDING_TOLERANCE = {torch.float32: 5e-5, torch.float16: 2e-2, torch.bfloat16: 1e-1}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """A module with its weights, and what the engine knows of it.
+
+    ``tensors`` is the sha256 of the loaded parameters and buffers, ``digest`` that of the file they came from (the same
+    as ``tensors`` where there is no file); ``origin`` says in words where the weights came from.
+    """
+
+    spec: ModelSpec
+    module: nn.Module
+    info: ModelInfo
+    taps: TapMap
+    tensors: str
+    digest: str
+    origin: str
+
+    def record(self, wanted: Mapping[int, Collection[str]], on_block: OnBlock) -> Recorder:
+        """A context in which ``forward`` hands the wanted taps to ``on_block``; see ``Recorder``."""
+        return Recorder(self.module, self.taps, wanted, on_block)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Run the model on normalised pixels (batch, 3, height, width), on its device and in its dtype."""
+        parameter = next(self.module.parameters(), torch.empty(0))
+        with torch.inference_mode():
+            out = self.module(pixels.to(parameter.device, parameter.dtype))
+        return out[0] if isinstance(out, tuple) else out  # type: ignore[no-any-return]
+
+    def check_recording(
+        self, wanted: Mapping[int, Collection[str]], pixels: Tensor, on_block: OnBlock = lambda *_: None
+    ) -> None:
+        """Run with and without recording; ``on_block`` sees what was recorded.
+
+        Raises ``RecordingError`` if that changed the output, or if an attention map is not one between the tokens.
+        """
+
+        def check(block: int, taps: Mapping[str, Tensor]) -> None:
+            self._check_attention(block, taps)
+            on_block(block, taps)
+
+        plain = self.forward(pixels)
+        with self.record(wanted, check):
+            recorded = self.forward(pixels)
+        off = float((recorded.float() - plain.float()).abs().max() / plain.float().abs().max().clamp(min=1e-12))
+        if not off <= RECORDING_TOLERANCE.get(plain.dtype, 5e-5):
+            raise RecordingError(
+                f"recording {self.info.name} changed its output by {off:.1e} of its largest value; "
+                "the numbers would not be this model's. Please report the architecture."
+            )
+
+    def _check_attention(self, block: int, taps: Mapping[str, Tensor]) -> None:
+        tokens = len(self.info.layout)
+        expected = (self.info.heads, tokens, tokens)
+        if "attention" in taps and tuple(taps["attention"].shape[1:]) != expected:
+            raise RecordingError(
+                f"the attention of block {block} of {self.info.name} has shape {tuple(taps['attention'].shape[1:])}, "
+                f"where (head, query, key) = {expected} was expected; it is not attention between the tokens"
+            )
+
+
+def as_built(spec: ModelSpec, blocks: Sequence[str] = ("all",)) -> Model:
+    """A model with the values that ``build`` gave it.
+
+    Raises ``MismatchError`` for modules that are no Vision Transformer and for blocks that it does not have.
+    """
+    module = spec.build().eval().requires_grad_(False)
+    taps = spec.taps or TIMM
+    find_blocks(module, taps)
+    depth, heads, dim = describe(module, taps)
+    info = ModelInfo(
+        name=spec.name,
+        family=spec.family,
+        arch=spec.arch,
+        patch=spec.patch,
+        image_size=spec.image_size,
+        depth=depth,
+        heads=heads,
+        dim=dim,
+        layout=spec.tokens(module) if spec.tokens else find_layout(module, spec.image_size),
+        blocks=select_blocks(blocks, depth),
+    )
+    origin = "as built, from no file"
+    return Model(spec=spec, module=module, info=info, taps=taps, tensors="", digest="", origin=origin)
+
+
+def load_model(
+    spec: ModelSpec,
+    *,
+    weights: Path | None = None,
+    blocks: Sequence[str] = ("all",),
+    device: str = "cpu",
+    dtype: torch.dtype = torch.float32,
+    progress: Progress | None = None,
+) -> Model:
+    """Build a model and load its weights strictly, from ``weights`` or from the first of its sources that can be had.
+
+    Raises ``WeightsError`` for weights that are not there or do not fit, and what ``as_built`` raises.
+    """
+    model = as_built(spec, blocks)
+    if weights is not None:
+        model = _with_own_weights(model, weights)
+    elif spec.weights:
+        path = locate(spec, progress=progress).path
+        fitted = fit(model.module, spec, path)
+        model = replace(model, digest=file_sha256(path), origin=f"{path.name} ({fitted.format})")
+    tensors = state_sha256(model.module)
+    model.module.to(device=device, dtype=dtype)
+    return replace(model, tensors=tensors, digest=model.digest or tensors)
+
+
+def _with_own_weights(model: Model, path: Path) -> Model:
+    """Weights that the user gave; the model's name then says which."""
+    fitted, digest = fit(model.module, model.spec, path), file_sha256(path)
+    info = replace(model.info, name=f"{model.spec.name}@{path.stem}-{digest[:6]}")
+    return replace(model, info=info, digest=digest, origin=f"{path.name} ({fitted.format}), given by the user")

@@ -1,0 +1,199 @@
+"""Find plugins, and keep a broken one from hurting the rest."""
+
+from __future__ import annotations
+
+import difflib
+import importlib.util
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import EntryPoint, distributions
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pluggy
+
+from ..errors import PluginError, UnknownNameError
+from . import hooks as hookspecs
+from .names import Provider, Registry
+from .specs import DatasetSpec, ModelCatalog, ModelSpec, ProbeSpec, Spec
+
+#: What a plugin module must not import; it would slow down every ``vitan`` command.
+HEAVY = ("torch", "timm", "open_clip", "cv2", "sklearn", "matplotlib")
+
+_HOOKS: dict[str, tuple[type[Spec], ...]] = {
+    "vitan_models": (ModelSpec, ModelCatalog),
+    "vitan_probes": (ProbeSpec,),
+    "vitan_datasets": (DatasetSpec,),
+}
+
+#: Whatever a plugin's import may raise; a script that was not meant as a module may call ``sys.exit``.
+_ANY = (Exception, SystemExit)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A plugin that could not be registered; none of its specs are."""
+
+    provider: Provider
+    where: str
+    error: BaseException
+
+    def __str__(self) -> str:
+        cause = " ".join(str(self.error).split())  # on one line, whatever the plugin's own error looks like
+        return f"plugin {self.provider} ({self.where}) skipped: {type(self.error).__name__}: {cause}"
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A plugin that was registered, how many specs it brought, and the heavy packages its import pulled in."""
+
+    provider: Provider
+    where: str
+    specs: int
+    heavy: tuple[str, ...]
+
+
+class Plugins:
+    """Everything that plugins offer. Each plugin is registered whole or not at all."""
+
+    def __init__(self) -> None:
+        self.models: Registry[ModelSpec] = Registry("model", lambda spec: spec.aliases)
+        self.catalogs: Registry[ModelCatalog] = Registry("model catalog")
+        self.probes: Registry[ProbeSpec] = Registry("analysis")
+        self.datasets: Registry[DatasetSpec] = Registry("dataset")
+        self.failures: list[Failure] = []
+        self.loaded: list[Loaded] = []
+        self._manager = pluggy.PluginManager(hookspecs.PROJECT)
+        self._manager.add_hookspecs(hookspecs)
+
+    def load_installed(self) -> None:
+        """Register every entry point of the group ``vitan``.
+
+        ``VITAN_DISABLE_PLUGINS`` names those to leave out, as ``distribution`` or ``distribution:entry-point``, with
+        commas between.
+        """
+        disabled = {name.strip().lower() for name in os.environ.get("VITAN_DISABLE_PLUGINS", "").split(",")}
+        seen: set[tuple[str, str]] = set()
+        for distribution in distributions():
+            for point in distribution.entry_points:
+                names = {distribution.name.lower(), f"{distribution.name}:{point.name}".lower()}
+                if point.group != hookspecs.PROJECT or names & disabled:
+                    continue
+                if (distribution.name, point.name) not in seen:  # a path listed twice shows a distribution twice
+                    seen.add((distribution.name, point.name))
+                    self._attempt(Provider(distribution.name, distribution.version), point.value, point)
+
+    def load_file(self, path: Path) -> None:
+        """Register one Python file as a plugin, once; raises ``PluginError`` if that fails."""
+        provider = Provider(path.name, "")
+        if self._manager.has_plugin(f"{provider.name}:{path}"):
+            return
+        try:
+            with _watch_imports() as heavy:
+                module = _import_file(path)
+            self.register(provider, str(path), module, heavy)
+        except _ANY as error:
+            raise PluginError(f"plugin file {path} cannot be used: {type(error).__name__}: {error}") from error
+
+    def register(self, provider: Provider, where: str, module: ModuleType, heavy: Iterable[str] = ()) -> None:
+        """Register a module's hooks; raises what is wrong with it and leaves nothing of it behind."""
+        name = f"{provider.name}:{where}"
+        self._manager.register(module, name)
+        try:
+            self._check_hook_names(module)
+            specs = list(self._collect(module))
+        except BaseException:
+            self._manager.unregister(name=name)
+            raise
+        for spec in specs:
+            self._registry(spec).add(provider, spec)
+        self.loaded.append(Loaded(provider, where, len(specs), tuple(heavy)))
+
+    def model(self, name: str) -> ModelSpec:
+        """The model of that name or alias, or of a catalog (``timm:vit_tiny_patch16_224``).
+
+        Raises ``UnknownNameError``, ``NameConflictError``, or what the catalog raises for a name it cannot serve.
+        """
+        catalog, colon, rest = name.partition(":")
+        if colon and self.catalogs.providers(catalog):
+            return self.catalogs.get(catalog).spec(rest)
+        try:
+            return self.models.get(name)
+        except UnknownNameError as error:
+            examples = " or ".join(spec.example for _, spec in self.catalogs)
+            also = f" A library's own model goes by its name there, as in {examples}." if examples else ""
+            raise UnknownNameError(error.kind, error.name, error.close, also) from None
+
+    def _attempt(self, provider: Provider, where: str, point: EntryPoint) -> None:
+        try:
+            with _watch_imports() as heavy:
+                module = point.load()
+            self.register(provider, where, module, heavy)
+        except _ANY as error:
+            self.failures.append(Failure(provider, where, error))
+
+    def _collect(self, module: ModuleType) -> Iterator[Spec]:
+        for hook, kinds in _HOOKS.items():
+            for implementation in getattr(self._manager.hook, hook).get_hookimpls():
+                if implementation.plugin is not module:
+                    continue
+                for spec in implementation.function():
+                    if not isinstance(spec, kinds):
+                        names = " or ".join(kind.__name__ for kind in kinds)
+                        raise PluginError(f"{hook} yielded {spec!r}; it must yield {names}")
+                    yield spec
+
+    def _check_hook_names(self, module: ModuleType) -> None:
+        callers = self._manager.get_hookcallers(module) or []
+        if not callers:
+            raise PluginError(f"it has no hook: define one of {', '.join(_HOOKS)} and mark it with @vitan.hookimpl")
+        for caller in callers:
+            if not caller.has_spec():
+                close = difflib.get_close_matches(caller.name, _HOOKS, n=1)
+                hint = f"; did you mean {close[0]!r}?" if close else f"; the hooks are {', '.join(_HOOKS)}"
+                raise PluginError(f"unknown hook {caller.name!r}{hint}")
+
+    def _registry(self, spec: Spec) -> Registry[Any]:
+        for kind, registry in (
+            (ModelSpec, self.models),
+            (ModelCatalog, self.catalogs),
+            (ProbeSpec, self.probes),
+            (DatasetSpec, self.datasets),
+        ):
+            if isinstance(spec, kind):
+                return registry
+        raise PluginError(f"{spec!r} is of no known kind")
+
+
+@cache
+def installed() -> Plugins:
+    """The installed plugins, found once per process."""
+    plugins = Plugins()
+    plugins.load_installed()
+    return plugins
+
+
+@contextmanager
+def _watch_imports() -> Iterator[list[str]]:
+    """Fills the list with the heavy packages that were imported inside."""
+    before = set(sys.modules)
+    heavy: list[str] = []
+    yield heavy
+    heavy.extend(name for name in HEAVY if name in sys.modules and name not in before)
+
+
+def _import_file(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise FileNotFoundError("there is no such file")
+    spec = importlib.util.spec_from_file_location(f"vitan_file_plugin_{path.stem}", path)
+    if spec is None or spec.loader is None:
+        raise ImportError("it is not a Python file; the name must end in .py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # so that what it defines can be pickled
+    spec.loader.exec_module(module)
+    return module

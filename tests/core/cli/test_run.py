@@ -1,0 +1,502 @@
+"""``vitan run``, from what is typed to what is written."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from pydantic import Field
+
+from vitan.engine.job import validate
+from vitan.errors import OptionError
+from vitan.options import Options
+
+RUN = ("run", "mean", "-m", "toy-A8", "-d", "dots")
+
+
+def _records(folder: str = "results") -> list[dict[str, str]]:
+    with (Path(folder) / "records.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def _value(metric: str, **wanted: str) -> float:
+    (found,) = (
+        float(record["value"])
+        for record in _records()
+        if record["metric"] == metric and all(record[key] == value for key, value in wanted.items())
+    )
+    return found
+
+
+def _plan(**parts: object) -> Path:
+    path = Path("plan.yaml")
+    path.write_text(yaml.safe_dump(parts))
+    return path
+
+
+def test_one_model(vitan, monkeypatch) -> None:
+    monkeypatch.setattr("vitan.cli.progress._NOTHING", 0)  # six toy images take no time to speak of
+    ran = vitan(*RUN)
+    assert ran.code == 0, ran.err
+    means = [f"{_value('mean', block=block, head=''):#.4g}" for block in "01"]
+    assert [line.split() for line in ran.out.splitlines()] == [
+        ["mean", "·", "toy-A8", "·", "dots", "·", "6", "images"],
+        ["mean"],
+        ["block", "(au)", "mass"],
+        ["0", means[0]],
+        ["1", means[1]],
+        ["model", "0.6000"],
+        [],
+        ["pictures", "results/toy-A8/dots/mean/overview.png"],
+        ["numbers", "results/records.csv"],
+    ]
+    assert "device " in ran.err
+    assert "6 images" in ran.err
+    assert "images/s" in ran.err
+    assert Path("results/toy-A8/dots/mean/overview.png").is_file()
+
+
+def test_the_mean_is_that_of_the_model(vitan, tmp_path: Path) -> None:
+    """The whole chain against the toy model run by hand."""
+    import importlib.util
+
+    import numpy as np
+
+    spec = importlib.util.spec_from_file_location("toys_by_hand", Path(__file__).with_name("toys.py"))
+    assert spec
+    assert spec.loader
+    toys = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(toys)
+    assert vitan(*RUN, "--limit", 1).code == 0
+    model = toys._vit(2, 0).eval()
+    pixels = np.zeros((3, 32, 32), np.float32)
+    pixels[2] = 90 / 255
+    normal = (torch.tensor(pixels) - torch.tensor([0.485, 0.456, 0.406])[:, None, None]) / torch.tensor(
+        [0.229, 0.224, 0.225]
+    )[:, None, None]
+    with torch.no_grad():
+        blocks = model.forward_intermediates(normal[None], return_prefix_tokens=True, norm=False, output_fmt="NLC")[1]
+    for block, (patches, prefix) in enumerate(blocks):
+        expected = torch.cat([prefix, patches], 1).mean().item()
+        assert _value("mean", block=str(block), head="") == pytest.approx(expected, abs=1e-5)
+
+
+def test_no_figures_and_output(vitan) -> None:
+    ran = vitan(*RUN, "--no-figures", "-o", "else/where")
+    assert ran.code == 0
+    assert "pictures" not in ran.out
+    assert "else/where/records.csv" in ran.out
+    assert not list(Path("else").rglob("*.png"))
+
+
+def test_options_reach_the_analysis_and_the_dataset(vitan) -> None:
+    ran = vitan(
+        *RUN, "--mass", ".25", "--only", "1,2", "--only", "4", "--shout", "--cap=7", "--n", 3, "--kind", "squared"
+    )
+    assert ran.code == 0, ran.err
+    assert (_value("mass"), _value("heads"), _value("shout"), _value("cap")) == (0.25, 7, 1, 7)
+    plan = yaml.safe_load(Path("results/toy-A8/dots/mean/plan.yaml").read_text())
+    assert plan["analyses"][0]["options"]["kind"] == "squared"
+    assert plan["dataset"]["options"]["n"] == 3
+    assert "3 images" in ran.out
+
+
+def test_options_may_come_before_the_analysis(vitan) -> None:
+    ran = vitan("run", "--mass", ".25", "--n", 2, "-m", "toy-A8", "mean", "-d", "dots")
+    assert ran.code == 0, ran.err
+    assert _value("mass") == 0.25
+
+
+def test_an_option_that_two_analyses_have_is_named_after_its_analysis(vitan) -> None:
+    ran = vitan(*RUN, "other", "--mean.mass", ".25", "--other.mass", "0.75", "--cap", 2)
+    assert ran.code == 0, ran.err
+    assert (_value("mass"), _value("other"), _value("cap")) == (0.25, 0.75, 2)
+    ran = vitan(*RUN, "other", "--mass", ".25")
+    assert ran.code == 2
+    assert "--mass" in ran.err
+
+
+def test_the_long_form_of_an_option_always_holds(vitan) -> None:
+    ran = vitan(*RUN, "--mean.mass", ".25", "--no-mean.shout", "--dots.n", "2")
+    assert ran.code == 0, ran.err
+    assert (_value("mass"), _value("shout")) == (0.25, 0)
+    assert "2 images" in ran.out
+    assert "--mean.mass" not in vitan(*RUN, "--help").out
+
+
+def test_an_option_named_like_one_of_the_command_takes_the_long_form(vitan) -> None:
+    ran = vitan("run", "mean", "--help")
+    assert "--mean.limit" in ran.out
+    assert ran.out.count("  --limit") == 1
+
+
+def test_none_unsets_an_option(vitan) -> None:
+    plan = _plan(
+        analyses=[{"name": "mean", "options": {"cap": 7}}], models=[{"name": "toy-A8"}], dataset={"name": "dots"}
+    )
+    assert vitan("run", "--plan", plan, "--cap", "none").code == 0
+    assert _value("cap") == -1
+
+
+def test_help_shows_the_options_under_a_heading_each(vitan) -> None:
+    out = vitan("run", "mean", "other", "-d", "dots", "--help").out
+    assert out.index("Options of analysis mean:") < out.index("--mean.mass NUMBER")
+    assert out.index("Options of analysis other:") < out.index("--other.mass NUMBER")
+    assert out.index("Options of dataset dots:") < out.index("--bad INTEGER")
+    assert "--kind plain|squared" in out
+    assert "--shout / --no-shout" in out
+    assert "0 < mass <= 1" in " ".join(out.split())
+
+
+def test_a_wrong_item_of_a_list_is_one_mistake() -> None:
+    class Few(Options):
+        k: tuple[int, ...] = Field((1,), min_length=1, description="some")
+
+    with pytest.raises(OptionError, match=r"--k \(few\).*'x'") as caught:
+        validate(Few, {"k": ["x"]}, "few")
+    assert len(str(caught.value).splitlines()) == 1
+    with pytest.raises(OptionError, match="at least 1 item"):
+        validate(Few, {"k": []}, "few")
+
+
+def test_help_without_an_analysis_says_where_its_options_are(vitan) -> None:
+    out = vitan("run", "--help").out
+    assert "vitan run NAME --help" in out
+    assert "mean of a block" in out
+
+
+@pytest.mark.parametrize(
+    ("args", "parts"),
+    [
+        (("--mass", "1.5"), ("--mass (mean)", "'1.5'", "0 < mass <= 1")),
+        (("--mass", "much"), ("--mass (mean)", "'much'", "0 < mass <= 1")),
+        (("--cap", "0"), ("--cap (mean)", "'0'", "1 <= cap")),
+        (("--kind", "cubic"), ("--kind (mean)", "'cubic'", "'plain' or 'squared'")),
+        (("--only", "1,x"), ("--only (mean)", "'x'")),
+        (("--n", "51"), ("--n (dots)", "'51'", "0 <= n <= 50")),
+        (("other", "--other.mass", "2"), ("--other.mass (other)", "'2'", "0 < mass <= 1")),
+        (("--limit", "0"), ("--limit", "0", "x>=1")),
+        (("--batch-size", "-1"), ("--batch-size", "-1", "x>=1")),
+        (("--dtype", "int8"), ("--dtype", "int8", "float16")),
+        (("--device", "toaster"), ("--device toaster", "'cpu'")),
+        (("--device", "cuda:77"), ("--device cuda:77", "CUDA")),
+        (("--on-error", "shrug"), ("--on-error", "shrug", "skip")),
+        (("--bogus", "1"), ("--bogus",)),
+        (("--massa", ".2"), ("--massa",)),
+        (("--n", "0"), ("dots is empty",)),
+        (("needy",), ("needy needs masks", "dots offers images alone")),
+        (("-m", "toy-C8"), ("no model is called 'toy-C8'", "Did you mean", "toys:tiny")),
+        (("meen",), ("no analysis is called 'meen'", "Did you mean mean?")),
+        (("-d", "dotz"), ("no dataset is called 'dotz'", "dots")),
+        (("-d", "./nowhere"), ("--dataset ./nowhere", "no such folder")),
+        (("-d", __file__), ("--dataset", "this is a file")),
+        (("--weights", "none.pth"), ("--weights none.pth", "no such file")),
+        (("-m", "toy-B8", "--weights", "x.pth"), ("--weights x.pth", "--weights toy-A8=x.pth")),
+        (("-m", "toy-B8", "--weights", "toy-C8=x.pth"), ("say for which model", "--weights toy-A8=x.pth")),
+        (("--weights", "toy-A8=x.pth", "--weights", "toy-A8=y.pth"), ("already has x.pth",)),
+        (("--plan", "none.yaml"), ("none.yaml",)),
+        (("--model",), ("'--model' requires an argument",)),
+        (("-m", "toys:huge"), ("toys have no 'huge'",)),
+        (("--blocks", "last,x"), ("--blocks x",)),
+        (("--blocks", "0-5"), ("blocks 0 to 1",)),
+        (("--output", "/dev/null/x"), ("--output /dev/null/x", "nothing can be written")),
+    ],
+)
+def test_wrong_input_names_flag_value_and_range(vitan, args: tuple[str, ...], parts: tuple[str, ...]) -> None:
+    ran = vitan(*RUN, *args)
+    assert (ran.code, ran.out) == (2, ""), ran.err
+    for part in parts:
+        assert part in ran.err
+    assert "Traceback" not in ran.err
+
+
+def test_all_wrong_options_are_named_at_once(vitan) -> None:
+    err = vitan(*RUN, "--mass", "2", "--cap", "0").err
+    assert "--mass" in err
+    assert "--cap" in err
+
+
+@pytest.mark.parametrize(
+    ("args", "part"),
+    [(("run",), "at least one analysis"), (("run", "mean", "-d", "dots"), "choose at least one model with --model")],
+)
+def test_what_is_missing_is_named(vitan, args: tuple[str, ...], part: str) -> None:
+    ran = vitan(*args)
+    assert ran.code == 2
+    assert part in ran.err
+
+
+def test_a_misspelt_analysis_is_noticed_before_its_options(vitan) -> None:
+    err = vitan("run", "meen", "--mass", ".2", "-m", "toy-A8").err
+    assert "no analysis is called 'meen'" in err
+
+
+def test_plugin_files_may_be_named_after_run(bare) -> None:
+    toys = Path(__file__).with_name("toys.py")
+    ran = bare(*RUN, "-p", toys, "--mass", ".5", "--no-figures")
+    assert ran.code == 0, ran.err
+
+
+def test_a_folder_that_exists_is_a_dataset(vitan, install) -> None:
+    install(
+        "extra_folder",
+        "from vitan import DatasetSpec, hookimpl\n"
+        "def load():\n"
+        "    from pathlib import Path\n"
+        "    from PIL import Image\n"
+        "    from pydantic import Field\n"
+        "    from vitan.data.samples import Dataset, Sample\n"
+        "    from vitan.options import Options\n"
+        "    class FolderOptions(Options):\n"
+        "        root: Path = Field(description='where')\n"
+        "    class Folder(Dataset):\n"
+        "        Options = FolderOptions\n"
+        "        def __len__(self): return len(list(self.options.root.iterdir()))\n"
+        "        def __getitem__(self, index): return Sample(id=str(index), image=Image.new('RGB', (40, 40)))\n"
+        "        def fingerprint(self): return 'x'\n"
+        "    return Folder\n"
+        "@hookimpl\ndef vitan_datasets():\n    yield DatasetSpec(name='folder', summary='a folder', load=load)\n",
+    )
+    pictures = Path("pictures")
+    pictures.mkdir()
+    for name in "abc":
+        (pictures / name).touch()
+    ran = vitan("run", "mean", "-m", "toy-A8", "-d", "pictures")
+    assert ran.code == 0, ran.err
+    assert "folder · 3 images" in ran.out
+    ran = vitan("run", "mean", "-m", "toy-A8", "-d", "folder")
+    assert ran.code == 2
+    assert "needs --root: where" in ran.err
+
+
+def test_a_plan_runs_and_what_is_typed_overrides_it(vitan) -> None:
+    plan = _plan(
+        analyses=[{"name": "mean", "options": {"mass": 0.25, "cap": 5}}, {"name": "other"}],
+        models=[{"name": "toy-A8"}, {"name": "toy-B8"}],
+        dataset={"name": "dots", "options": {"n": 4}},
+        limit=3,
+    )
+    ran = vitan("run", "--plan", plan)
+    assert ran.code == 0, ran.err
+    assert {record["analysis"] for record in _records()} == {"mean", "other"}
+    assert {record["model"] for record in _records()} == {"toy-A8", "toy-B8"}
+    assert {record["n"] for record in _records()} == {"3"}
+    ran = vitan("run", "mean", "--plan", plan, "--mass", ".75", "-m", "toy-B8", "--limit", 2, "-o", "results2")
+    assert ran.code == 0, ran.err
+    records = _records("results2")
+    assert {record["analysis"] for record in records} == {"mean"}
+    assert {record["model"] for record in records} == {"toy-B8"}
+    assert {record["n"] for record in records} == {"2"}
+    values = {record["metric"]: float(record["value"]) for record in records}
+    assert values["mass"] == 0.75
+    assert values["cap"] == 5
+
+
+def test_the_plan_that_is_written_runs_again_to_the_same_numbers(vitan) -> None:
+    assert vitan(*RUN, "--mass", ".25", "--blocks", "last", "--n", 4).code == 0
+    before = _records()
+    ran = vitan("run", "--plan", "results/toy-A8/dots/mean/plan.yaml", "-o", "again")
+    assert ran.code == 0, ran.err
+    assert _records("again") == before
+    assert {record["block"] for record in before} == {"1", ""}
+
+
+def test_weights_of_ones_own(vitan) -> None:
+    import timm.models.vision_transformer as timm_vit
+
+    torch.manual_seed(9)
+    net = timm_vit.VisionTransformer(img_size=32, patch_size=8, embed_dim=16, depth=2, num_heads=2, num_classes=0)
+    torch.save(net.state_dict(), "mine.pth")
+    ran = vitan("run", "mean", "-m", "toy-W8", "-d", "dots", "--weights", "mine.pth")
+    assert ran.code == 0, ran.err
+    assert "toy-W8@mine-" in ran.out
+    ran = vitan("run", "mean", "-m", "toy-W8", "-m", "toy-A8", "-d", "dots", "--weights", "toy-W8=mine.pth")
+    assert ran.code == 0, ran.err
+    assert "toy-W8@mine-" in ran.out
+
+
+def test_several_models_get_a_row_each_and_a_comparison(vitan) -> None:
+    ran = vitan(*RUN, "-m", "toy-B8", "-m", "toy-A8")
+    assert ran.code == 0, ran.err
+    lines = [line.split() for line in ran.out.splitlines()]
+    ends = [f"{_value('mean', model='toy-B8', block=block, head=''):#.4g}" for block in "01"]
+    assert ["toy-B8", ends[0], "→", ends[1], "0.6000"] in lines
+    assert sum(line[:1] == ["toy-A8"] for line in lines) == 1
+    assert "results/comparison/dots/mean/models.png" in ran.out
+    assert max(map(len, ran.out.splitlines())) <= 80
+
+
+def test_one_model_that_fails_does_not_stop_the_others(vitan) -> None:
+    ran = vitan("run", "mean", "-m", "toy-broken", "-m", "toy-A8", "-d", "dots")
+    assert ran.code == 1
+    assert {record["model"] for record in _records()} == {"toy-A8"}
+    assert "toy-A8" in ran.out
+    assert ran.err.splitlines()[-1] == "error: toy-broken: these weights are broken on purpose"
+    ran = vitan("run", "mean", "-m", "toy-broken", "-d", "dots")
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err.splitlines()[-1] == "error: these weights are broken on purpose"
+
+
+def test_json(vitan) -> None:
+    ran = vitan(*RUN, "-m", "toy-broken", "--json")
+    assert ran.code == 1
+    summary = json.loads(ran.out)
+    (run,) = summary["runs"]
+    assert (run["analysis"], run["model"], run["dataset"], run["reused"]) == ("mean", "toy-A8", "dots", False)
+    assert run["figures"] == ["results/toy-A8/dots/mean/overview.png"]
+    assert Path(run["records"]).is_file()
+    assert {"metric": "mass", "unit": "", "block": None, "value": 0.6} in run["headline"]
+    assert summary["records"] == "results/records.csv"
+    assert summary["failed"] == [{"model": "toy-broken", "error": "these weights are broken on purpose"}]
+
+
+FAILING = """
+from vitan import ProbeSpec, hookimpl
+
+
+def load():
+    from vitan.errors import OptionError
+    from vitan.analysis.probe import Probe
+
+    class Failing(Probe):
+        taps = frozenset({"block"})
+
+        def update_block(self, block, taps, batch):
+            pass
+
+        def compute(self, n_batches):
+            raise OptionError("too few images for so many clusters")
+
+    return Failing
+
+
+@hookimpl
+def vitan_probes():
+    yield ProbeSpec(name="failing", summary="fails at the end", load=load)
+"""
+
+
+def test_an_analysis_that_fails_leaves_the_others_their_results(vitan) -> None:
+    Path("failing.py").write_text(FAILING)
+    ran = vitan("-p", "failing.py", "run", "mean", "failing", "-m", "toy-A8", "-d", "dots")
+    assert ran.code == 1
+    assert "mean · toy-A8 · dots" in ran.out
+    assert Path("results/toy-A8/dots/mean/records.csv").is_file()
+    assert not Path("results/toy-A8/dots/failing").exists()
+    assert ran.err.count("error: failing of toy-A8: too few images for so many clusters") == 1
+    alone = vitan("-p", "failing.py", "run", "failing", "-m", "toy-A8", "-d", "dots")
+    assert alone.code == 2  # as an option's error always is
+    assert "error: too few images for so many clusters" in alone.err
+
+
+def test_an_unwritable_cache_is_said_before_anything_is_computed(vitan, monkeypatch) -> None:
+    monkeypatch.setenv("VITAN_CACHE", "/dev/null/cache")
+    ran = vitan(*RUN)
+    assert ran.code == 2
+    assert "the cache /dev/null/cache/states cannot be written" in ran.err
+    assert "set VITAN_CACHE" in ran.err
+
+
+def test_stored_state_is_reused_and_said_so(vitan) -> None:
+    assert "reused" not in vitan(*RUN).err
+    before = _records()
+    assert "reused stored state; no forward pass needed" in vitan(*RUN, "--mass", ".25").err
+    assert [r for r in _records() if r["metric"] == "mean"] == [r for r in before if r["metric"] == "mean"]
+    assert _value("mass") == 0.25
+    assert "mean: reused stored state" in vitan(*RUN, "other").err
+
+
+def test_an_unreadable_image_stops_or_is_skipped_counted_and_listed(vitan) -> None:
+    ran = vitan(*RUN, "--bad", 2)
+    assert ran.code == 1
+    assert "dot2.png" in ran.err
+    ran = vitan(*RUN, "--bad", 2, "--on-error", "skip")
+    assert ran.code == 0, ran.err
+    assert "1 of 6 images could not be read" in ran.err
+    assert "dot2.png: cannot be read" in ran.err
+    assert "5 images" in ran.out
+
+
+def test_an_interruption_keeps_what_is_finished(vitan, monkeypatch: pytest.MonkeyPatch) -> None:
+    from vitan.cli.commands import execute
+
+    real = execute.run_model
+
+    def second_is_interrupted(job, index, *rest):
+        if index == 1:
+            raise KeyboardInterrupt
+        return real(job, index, *rest)
+
+    monkeypatch.setattr(execute, "run_model", second_is_interrupted)
+    ran = vitan(*RUN, "-m", "toy-B8")
+    assert (ran.code, ran.out) == (130, "")
+    assert ran.err.splitlines()[-1] == ("interrupted; finished parts are kept, run the same command to go on")
+    assert {record["model"] for record in _records()} == {"toy-A8"}
+
+
+@pytest.mark.parametrize(
+    ("asked", "advice"),
+    [
+        (["mean"], "--batch-size 4"),
+        (["mean", "--batch-size", "1"], "--dtype float16 or --device cpu"),
+        (["cka"], "a smaller --batch"),
+        (["cka", "mean"], "a smaller --batch"),  # in one pass, in the batches that cka asks for
+        (["cka", "segments-dense"], "a smaller --batch or --batch-size 4"),  # the dense view takes a pass of its own
+        (["cka", "residual"], "a smaller --cka.batch or a smaller --residual.batch"),
+    ],
+)
+def test_too_little_memory_says_what_to_change(vitan, monkeypatch: pytest.MonkeyPatch, asked, advice) -> None:
+    from vitan.cli.commands import execute
+
+    def too_large(*_):
+        raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.delenv("VITAN_DISABLE_PLUGINS")
+    monkeypatch.setattr(execute, "run_model", too_large)
+    ran = vitan("run", *asked, "-m", "toy-A8", "-d", "shapes", "--limit", "4", "--device", "cpu")
+    assert ran.code == 1
+    assert ran.err.splitlines()[-1].endswith(f"the memory of cpu is not enough; try {advice}")
+
+
+def test_bugs_keep_their_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    from vitan.cli import main
+    from vitan.cli.commands import execute
+
+    monkeypatch.setattr(execute, "run_model", lambda *_: [][1])
+    with pytest.raises(IndexError):
+        main(["-p", str(Path(__file__).with_name("toys.py")), *RUN], prog_name="vitan")
+
+
+@pytest.mark.parametrize(
+    ("cuda", "mps", "expected"), [(True, True, "cuda"), (False, True, "mps"), (False, False, "cpu")]
+)
+def test_the_device_is_the_best_there_is(monkeypatch, cuda: bool, mps: bool, expected: str) -> None:
+    from vitan.cli.request import best_device
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+    assert best_device() == expected
+
+
+def test_a_plan_that_leaves_the_device_open_gets_the_best_one(monkeypatch) -> None:
+    from vitan.cli import request
+    from vitan.engine.plan import make_plan
+
+    monkeypatch.setattr(request, "best_device", lambda: "mps")
+    about = {"analyses": [{"name": "a"}], "models": [{"name": "m"}]}
+    asked = request.Request(analyses=["a"], dataset={"name": "d"})
+    assert request.assemble(asked, make_plan(about, "here")).device == "mps"
+    assert request.assemble(asked, make_plan({**about, "device": "cpu"}, "here")).device == "cpu"
+    typed = request.Request(analyses=["a"], dataset={"name": "d"}, settings={"device": "cuda:1"})
+    assert request.assemble(typed, make_plan({**about, "device": "cpu"}, "here")).device == "cuda:1"
+
+
+def test_no_bytes_of_progress_go_to_stdout(vitan, monkeypatch: pytest.MonkeyPatch) -> None:
+    ran = vitan(*RUN, "--json")
+    json.loads(ran.out)
+    assert sys.stdout.isatty() is False

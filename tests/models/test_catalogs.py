@@ -1,0 +1,239 @@
+"""timm's and open_clip's models by their names there; nothing is fetched."""
+
+from __future__ import annotations
+
+import json
+
+import open_clip
+import pytest
+import timm
+import torch
+
+from vitan.anatomy import OPEN_CLIP, TIMM
+from vitan.errors import MismatchError, UnknownNameError
+from vitan.models.model import as_built
+from vitan.models.weights import fit
+from vitan.registry.plugins import installed
+from vitan.registry.specs import HubSource, UrlSource
+from vitan.testing import check_model
+from vitan_models import _open_clip_catalog as open_clips
+from vitan_models import _timm_catalog as timms
+
+
+def model(name):
+    return installed().model(name)
+
+
+# timm
+
+
+def test_a_timm_model_is_described_by_timms_own_record():
+    spec = model("timm:vit_base_patch16_siglip_224.webli")
+    assert spec.name == "timm:vit_base_patch16_siglip_224.webli"
+    assert (spec.patch, spec.image_size, spec.mean, spec.std) == (16, 224, (0.5,) * 3, (0.5,) * 3)
+    (source,) = spec.weights
+    assert isinstance(source, HubSource)
+    assert (source.repo, source.file) == ("timm/vit_base_patch16_siglip_224.webli", "model.safetensors")
+    assert source.licence == "apache-2.0"
+
+
+def test_without_a_tag_it_is_timms_default_and_the_name_says_which():
+    assert model("timm:vit_small_patch8_224").name == "timm:vit_small_patch8_224.dino"
+    spec = model("timm:vit_small_patch14_dinov2")
+    assert (spec.name, spec.image_size, spec.patch) == ("timm:vit_small_patch14_dinov2.lvd142m", 518, 14)
+
+
+def test_the_publishers_file_is_a_second_source():
+    hub, url = model("timm:vit_tiny_patch16_224.augreg_in21k_ft_in1k").weights
+    assert isinstance(hub, HubSource)
+    assert isinstance(url, UrlSource)
+    assert url.url.endswith(
+        "Ti_16-i21k-300ep-lr_0.001-aug_none-wd_0.03-do_0.0-sd_0.0--imagenet2012-steps_20k-lr_0.03-res_224.npz"
+    )
+
+
+@pytest.mark.parametrize("name", ["test_vit.r160_in1k", "test_vit2.r160_in1k", "test_vit3.r160_in1k"])
+def test_small_models_keep_the_contract_and_load_timms_files(name, tmp_path):
+    spec = model(f"timm:{name}")
+    check_model(spec, forward=False)
+    source, path = timm.create_model(name, pretrained=False).eval(), tmp_path / "timm.pth"
+    torch.save(source.state_dict(), path)
+    check_model(spec, weights=path)
+    loaded = as_built(spec)
+    assert fit(loaded.module, spec, path).format == "timm's own file"
+    pixels = torch.randn(1, 3, spec.image_size, spec.image_size, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(loaded.module.forward_features(pixels), source.forward_features(pixels))
+
+
+@pytest.mark.parametrize(
+    ("name", "unused"),
+    [
+        ("deit_tiny_distilled_patch16_224", {"head.weight", "head.bias", "head_dist.weight", "head_dist.bias"}),
+        ("vit_base_patch16_224.dino", set()),
+    ],
+)
+def test_only_the_classifier_is_left_out(name, unused):
+    assert model(f"timm:{name}").formats[0].unused == unused
+
+
+def test_tables_that_timm_computes_are_left_out():
+    kept = {"cls_token", "rope.freqs", "blocks.0.attn.relative_position_bias_table"}
+    dropped = {"blocks.0.attn.relative_position_index", "rope.periods", "blocks.0.attn.rope.freqs_cos"}
+    assert timms.without_tables(dict.fromkeys(kept | dropped, torch.zeros(1))).keys() == kept
+
+
+@pytest.mark.parametrize("name", ["swin_tiny_patch4_window7_224", "convnext_atto", "resnet18", "cait_xxs24_224"])
+def test_other_families_are_refused_before_they_are_built(name, monkeypatch):
+    monkeypatch.setattr(timm, "create_model", None)
+    with pytest.raises(MismatchError, match=rf"{name} is of timm's \w+ family; vitan reads plain Vision Transformers"):
+        model(f"timm:{name}")
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("vit_base_patch16_sapiens2", "takes pictures of 1024 x 768 pixels"),
+        ("vit_giant_patch16_gap_224.in22k_ijepa", "no weights of .* in its own format"),
+        ("vit_base_patch16_xp_224", "no weights of"),
+    ],
+)
+def test_what_cannot_be_served_is_refused(name, why):
+    if not timm.is_model(name):
+        pytest.skip(f"this timm has no {name}")
+    with pytest.raises(MismatchError, match=why):
+        model(f"timm:{name}")
+
+
+@pytest.mark.parametrize(
+    ("name", "close"),
+    [
+        ("vit_basee_patch16_224", "timm:vit_base_patch16_224"),
+        ("vit_base_patch16_224.dinoo", "timm:vit_base_patch16_224.dino"),
+        ("vit_tiny_patch16_224.mae", "timm:vit_tiny_patch16_224.augreg_in21k"),
+    ],
+)
+def test_an_unknown_name_or_tag_brings_close_ones(name, close):
+    with pytest.raises(UnknownNameError) as caught:
+        model(f"timm:{name}")
+    assert close in caught.value.close
+
+
+# open_clip
+
+
+def test_an_open_clip_tower_is_described_by_open_clips_own_record():
+    spec = model("open_clip:ViT-B-32-quickgelu/openai")
+    assert (spec.name, spec.patch, spec.image_size) == ("open_clip:ViT-B-32-quickgelu/openai", 32, 224)
+    assert (spec.taps, spec.mean[0]) == (OPEN_CLIP, 0.48145466)
+    url, safe, plain = spec.weights
+    assert url == UrlSource(url=model("clip-B32").weights[0].url, sha256=model("clip-B32").weights[0].sha256)
+    repository = "timm/vit_base_patch32_clip_224.openai"
+    assert safe == HubSource(repo=repository, file="open_clip_model.safetensors")
+    assert plain == HubSource(repo=repository, file="open_clip_pytorch_model.bin")
+
+
+def test_a_name_with_a_slash_is_the_same():
+    assert model("open_clip:ViT-B/32/laion2b_s34b_b79k").name == "open_clip:ViT-B-32/laion2b_s34b_b79k"
+
+
+def test_the_digest_in_open_clips_own_addresses_is_known():
+    source = model("open_clip:ViT-B-32-quickgelu/laion400m_e31").weights[0]
+    assert source.url.endswith("vit_b_32-quickgelu-laion400m_e31-d867053b.pt")
+    assert source.sha256 == "d867053b"
+
+
+def test_a_tower_that_is_a_timm_model_is_that_model():
+    spec = model("open_clip:ViT-B-16-SigLIP/webli")
+    assert (spec.taps, spec.patch, spec.mean) == (TIMM, 16, (0.5,) * 3)
+
+
+@pytest.mark.parametrize(
+    ("name", "instead"),
+    [
+        ("ViT-B-32/openai", "with QuickGELU, and ViT-B-32 has GELU; use open_clip:ViT-B-32-quickgelu/openai"),
+        ("ViT-B-32-quickgelu/laion2b_s34b_b79k", "without QuickGELU, .* use open_clip:ViT-B-32/laion2b_s34b_b79k"),
+    ],
+)
+def test_another_activation_than_that_of_the_training_is_refused(name, instead, monkeypatch):
+    known = open_clip.get_pretrained_cfg("ViT-B-32", "laion2b_s34b_b79k")
+    if name.startswith("ViT-B-32-quickgelu"):
+        monkeypatch.setattr(open_clip, "get_pretrained_cfg", lambda *_: known)
+    with pytest.raises(MismatchError, match=instead):
+        model(f"open_clip:{name}")
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("RN50/openai", "has a ResNet as image tower"),
+        ("convnext_base/laion400m_s13b_b51k", "convnext_base is of timm's convnext family"),
+        ("xlm-roberta-base-ViT-B-32/laion5b_s13b_b90k", "has a text tower of another library"),
+        ("ViT-B-32", "say which weights, as in open_clip:ViT-B-32/TAG; there are openai, "),
+    ],
+)
+def test_towers_that_cannot_be_served_are_refused_before_they_are_built(name, why, monkeypatch):
+    monkeypatch.setattr(open_clip, "create_model", None)
+    with pytest.raises(MismatchError, match=why):
+        model(f"open_clip:{name}")
+
+
+@pytest.mark.parametrize(
+    ("name", "close"),
+    [
+        ("ViT-B-33/openai", "open_clip:ViT-B-32/openai"),
+        ("ViT-B-32/laion2b_s34b_b79", "open_clip:ViT-B-32/laion2b_s34b_b79k"),
+    ],
+)
+def test_an_unknown_architecture_or_tag_brings_close_ones(name, close):
+    with pytest.raises(UnknownNameError) as caught:
+        model(f"open_clip:{name}")
+    assert close in caught.value.close
+
+
+TEXT = {"context_length": 7, "vocab_size": 11, "width": 16, "heads": 2, "layers": 1}
+TOWERS = {
+    "vitan-test-plain": {
+        "embed_dim": 8,
+        "quick_gelu": True,
+        "vision_cfg": {"image_size": 32, "layers": 2, "width": 64, "head_width": 16, "patch_size": 8},
+        "text_cfg": TEXT,
+    },
+    "vitan-test-trunk": {
+        "embed_dim": 8,
+        "vision_cfg": {"image_size": 160, "timm_model_name": "test_vit", "timm_pool": "token", "timm_proj": "linear"},
+        "text_cfg": TEXT,
+        "custom_text": True,
+    },
+}
+
+
+@pytest.fixture
+def towers(tmp_path):
+    """Architectures of open_clip that are small enough to run."""
+    for name, config in TOWERS.items():
+        (tmp_path / f"{name}.json").write_text(json.dumps(config))
+    open_clip.add_model_config(tmp_path)
+
+
+@pytest.mark.parametrize("wrapper", ["", "module."])
+@pytest.mark.parametrize("name", TOWERS)
+def test_a_tower_runs_as_in_open_clip(name, wrapper, towers, monkeypatch, tmp_path):
+    known = {"hf_hub": "somebody/model/", "mean": (0.5,) * 3, "std": (0.5,) * 3, **TOWERS[name]}
+    monkeypatch.setattr(open_clip, "get_pretrained_cfg", lambda *_: known)
+    spec = model(f"open_clip:{name}/somebody")
+    whole = open_clip.create_model(name, pretrained=None).eval()
+    path = tmp_path / "whole.pt"
+    torch.save({"state_dict": {wrapper + key: value for key, value in whole.state_dict().items()}}, path)
+    check_model(spec, weights=path)
+    loaded = as_built(spec)
+    fit(loaded.module, spec, path)
+    pixels = torch.randn(1, 3, spec.image_size, spec.image_size, generator=torch.Generator().manual_seed(0))
+    made, head = loaded.module(pixels), getattr(whole.visual, "head", torch.nn.Identity())
+    torch.testing.assert_close(head(made), whole.encode_image(pixels))
+
+
+def test_a_file_with_something_more_is_not_swallowed():
+    state = {"visual.conv1.weight": torch.zeros(1), "text.x": torch.zeros(1), "surprise": torch.zeros(1)}
+    assert open_clips.image_tower(state, prefix="visual.").keys() == {"conv1.weight", "surprise"}
+    with pytest.raises(KeyError, match=r"visual\.trunk\."):
+        open_clips.image_tower(state, prefix="visual.trunk.")
