@@ -86,7 +86,7 @@ def against_stacked(rounds: int) -> None:
     images = 2
     blocks, values = [made_up_attention(images, SIDE, seed) for seed in range(DEPTH)], made_up_values(images, SIDE)
     reducer = BlockReducer(TokenLayout(("cls",), (SIDE, SIDE)))
-    check_agreement(stacked_metrics(blocks), watch(new_probe(SIDE), blocks, values).compute(1))
+    check_agreement(stacked_metrics(blocks), watch(new_probe(SIDE), blocks, values).compute())
     probe = new_probe(SIDE)
     runs: dict[str, Callable[[], object]] = {
         KINDS[0]: lambda: stacked_metrics(blocks),

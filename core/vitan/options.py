@@ -10,6 +10,7 @@ from typing import Any
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.fields import FieldInfo
+from typing_extensions import TypeVar
 
 
 class Options(BaseModel):
@@ -21,6 +22,10 @@ class Options(BaseModel):
         """The options that decide what a pass records, as JSON values; the key of stored state is made of these."""
         late = {name for name, field in type(self).model_fields.items() if _is_summary(field.json_schema_extra)}
         return self.model_dump(mode="json", exclude=late)
+
+
+#: The options of a probe, or of what is drawn of it.
+OptionsT = TypeVar("OptionsT", bound=Options, default=Any)
 
 
 def summary(default: Any, *, description: str, **constraints: Any) -> Any:

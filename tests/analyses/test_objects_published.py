@@ -91,7 +91,7 @@ def test_the_paper_protocol_ends_with_the_published_numbers(key: str) -> None:
     """From pixels to NMI, ARI and purity, on as many pictures as have the published objects."""
     labels = GOLDEN[f"pipeline/{key}/labels"]
     objects = np.cumsum([len(rows) for rows in segments(key).labels.rows(0)])
-    result = segments(key, int((objects < len(labels)).sum()) + 1).compute(1)
+    result = segments(key, int((objects < len(labels)).sum()) + 1).compute()
     assert np.array_equal(result.arrays["label"], labels)
     assert {record.k for record in result.records if record.metric == "nmi-objects"} == {80}
     np.testing.assert_allclose(result.arrays["objects"], GOLDEN[f"pipeline/{key}/k80_ninit10_nmi_ari_pur"], atol=0.02)
@@ -107,7 +107,7 @@ def test_published_saliency(key: str) -> None:
         for block in probe.model.blocks:
             taps = {"attention": toy_attention(batch.pixels, probe.model.patch, block, heads)}
             probe.update_block(block, taps, batch)
-    arrays = probe.compute(1).arrays
+    arrays = probe.compute().arrays
     for theirs, ours in SOURCES.items():
         for suffix, published in (("", theirs), ("-merged", f"{theirs}-merge")):
             found, expected = arrays[f"iou-{ours}{suffix}"][:count], GOLDEN[f"{folder}/{published}_att_align_iou"]

@@ -86,7 +86,7 @@ class Sharpness(Probe):
         self.total.add(block, value)
         self.rows.add(block, batch.index, value)
 
-    def compute(self, n_batches: int) -> Result:
+    def compute(self) -> Result:
         values = [float(self.total.mean(block)) * self.options.scale for block in self.model.blocks]
         records = [Record(metric="sharpness", value=v, block=b) for b, v in zip(self.model.blocks, values, strict=True)]
         rows = torch.stack([self.rows.rows(block) for block in self.model.blocks], 1).numpy()
@@ -110,7 +110,7 @@ class Features(Probe):
     def update_block(self, block: int, taps: Mapping[str, Tensor], batch: Batch) -> None:
         self.total.add(block, taps["block"].float().norm(dim=-1).mean(1))
 
-    def compute(self, n_batches: int) -> Result:
+    def compute(self) -> Result:
         records = (Record(metric="norm", value=float(self.total.mean(b)), block=b) for b in self.model.blocks)
         return Result(records=tuple(records))
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Generic, TypeAlias
+
+from ..options import OptionsT
 
 if TYPE_CHECKING:
     import numpy as np
@@ -13,7 +15,6 @@ if TYPE_CHECKING:
     from ..anatomy import ModelInfo
     from ..data.samples import Dataset, Sample
     from ..data.views import Placement, View
-    from ..options import Options
     from .records import Result
 
 
@@ -57,14 +58,14 @@ Drawing: TypeAlias = "Plot | Picture | Animation | File"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Drawable:
+class Drawable(Generic[OptionsT]):
     """The result of one analysis of one model, with what is needed to draw it.
 
     ``dataset`` and ``view`` give back the pictures by index, for overlays.
     """
 
     model: ModelInfo
-    options: Options
+    options: OptionsT
     result: Result
     dataset: Dataset
     dataset_name: str

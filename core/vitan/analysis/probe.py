@@ -5,12 +5,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Generic
 
 from typing_extensions import Self
 
 from ..anatomy import ModelInfo
-from ..options import Options
+from ..options import Options, OptionsT
 from .accumulators import Accumulator
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Batching:
     grouped: bool = False
 
 
-class Recording(ABC):
+class Recording(ABC, Generic[OptionsT]):
     """Watches the passes of a model, and keeps what it sees.
 
     A recording reads the ``taps`` it names, and keeps everything it learns in accumulators that are attributes of its
@@ -53,21 +53,21 @@ class Recording(ABC):
     taps: ClassVar[frozenset[str]] = frozenset()
     view: ClassVar[str] = "crop"
 
-    def __init__(self, options: Any, model: ModelInfo) -> None:
+    def __init__(self, options: OptionsT, model: ModelInfo) -> None:
         self.options, self.model = options, model
 
     @classmethod
-    def view_for(cls, options: Any) -> str:  # noqa: ARG003  # for those whose options choose it
+    def view_for(cls, options: OptionsT) -> str:  # noqa: ARG003  # for those whose options choose it
         """The name of the view that it looks through with these options."""
         return cls.view
 
     @classmethod
-    def batching(cls, options: Any) -> Batching | None:  # noqa: ARG003  # most do not mind
+    def batching(cls, options: OptionsT) -> Batching | None:  # noqa: ARG003  # most do not mind
         """The batches that it needs with these options; None takes them as they come."""
         return None
 
     @classmethod
-    def preparation(cls, options: Any) -> Preparation | None:  # noqa: ARG003  # most need none
+    def preparation(cls, options: OptionsT) -> Preparation | None:  # noqa: ARG003  # most need none
         """What it needs of each sample's annotation; ``batch.prepared`` holds it under this."""
         return None
 
@@ -80,7 +80,7 @@ class Recording(ABC):
         window is an image unless the view is divided.
         """
 
-    def finish(self) -> None:  # noqa: B027  # nothing to do for most
+    def finish(self) -> None:  # nothing to do for most
         """The shard is over, and in a grouped pass the group; what is to be kept must be in the accumulators now."""
 
     def bytes_per_image(self) -> int:
@@ -107,7 +107,7 @@ class Recording(ABC):
             acc.load({k.partition(".")[2]: t for k, t in state.items() if k.partition(".")[0] == name})
 
 
-class Probe(Recording):
+class Probe(Recording[OptionsT]):
     """Subclass this to add an analysis: a recording, and the numbers that come of it.
 
     ``uses`` names recordings without options that several analyses share: each is made and stored once for a pass, and
@@ -117,7 +117,7 @@ class Probe(Recording):
     needs: ClassVar[frozenset[str]] = frozenset()
     uses: ClassVar[Mapping[str, type[Recording]]] = {}
 
-    def __init__(self, options: Any, model: ModelInfo) -> None:
+    def __init__(self, options: OptionsT, model: ModelInfo) -> None:
         super().__init__(options, model)
         for name, kind in self.uses.items():
             setattr(self, name, kind(kind.Options(), model))
@@ -127,7 +127,7 @@ class Probe(Recording):
         return [*([self] if self.taps else []), *(getattr(self, name) for name in self.uses)]
 
     @classmethod
-    def requires(cls, options: Any) -> frozenset[str]:  # noqa: ARG003  # for those whose options ask for more
+    def requires(cls, options: OptionsT) -> frozenset[str]:  # noqa: ARG003  # for those whose options ask for more
         """What the dataset must offer for these options."""
         return cls.needs
 
@@ -141,8 +141,8 @@ class Probe(Recording):
         raise NotImplementedError(f"{type(self).__name__} reads {', '.join(self.taps)} and has no update_block")
 
     @abstractmethod
-    def compute(self, n_batches: int) -> Result:
-        """Turn the state into numbers; ``n_batches`` is how many batches the whole dataset was cut into."""
+    def compute(self) -> Result:
+        """Turn the state into numbers."""
 
     @classmethod
     def compare(cls, probes: Sequence[Self]) -> Result | None:  # noqa: ARG003  # most analyses compare nothing

@@ -13,6 +13,7 @@ from torch import Tensor
 from ..anatomy import ModelInfo
 from ..data.batch import Batch
 from ..errors import MismatchError
+from ..options import Options
 from .accumulators import PerImage
 from .probe import Recording
 
@@ -30,7 +31,7 @@ class Pooled(Recording):
     name: ClassVar[str] = "pooled"
     taps: ClassVar[frozenset[str]] = frozenset({"block"})
 
-    def __init__(self, options: Any, model: ModelInfo) -> None:
+    def __init__(self, options: Options, model: ModelInfo) -> None:
         super().__init__(options, model)
         self.cls, self.patches = PerImage(), PerImage()
 
@@ -65,7 +66,7 @@ class Roles(Recording):
 
     name: ClassVar[str] = "roles"
 
-    def __init__(self, options: Any, model: ModelInfo) -> None:
+    def __init__(self, options: Options, model: ModelInfo) -> None:
         super().__init__(options, model)
         self.role = PerImage()
 
@@ -102,7 +103,7 @@ class Labels(Recording):
 
     name: ClassVar[str] = "labels"
 
-    def __init__(self, options: Any, model: ModelInfo) -> None:
+    def __init__(self, options: Options, model: ModelInfo) -> None:
         super().__init__(options, model)
         self.label = PerImage()
 

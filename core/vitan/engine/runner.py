@@ -89,7 +89,7 @@ def _outcome(job: Job, part: ModelPlan, one: Pass, analysis: Analysis, gathered:
     probe, model = gathered.probe(analysis), one.model
     skipped = gathered.skipped(analysis)
     _check_skipped(job, skipped)
-    result = probe.compute(one.partition.n_batches)
+    result = probe.compute()
     made: dict[str, Any] = {
         "analysis": analysis.spec.name,
         "model": model.info.name,

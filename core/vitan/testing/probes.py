@@ -44,10 +44,10 @@ def check_probe(spec: ProbeSpec, *, draw: bool = True, **options: Any) -> None:
     chosen = kind.Options.model_validate(options)
     feed = _Feed(kind, chosen)
     whole = feed.run(range(_N))
-    result = whole.compute(feed.n_batches)
+    result = whole.compute()
     _check_result(spec.name, result)
     _check_merging(spec.name, feed, whole, result)
-    feed.run(range(_N), dtype=torch.float16).compute(feed.n_batches)
+    feed.run(range(_N), dtype=torch.float16).compute()
     if draw and spec.figures:
         drawable = feed.drawable(result)
         draw_them = spec.figures()
@@ -207,7 +207,7 @@ def _check_merging(name: str, feed: _Feed, whole: Probe, result: Result) -> None
                 merged = shard
         for mine, theirs in zip(merged.recordings(), whole.recordings(), strict=True):
             _same_tensors(name, mine.state(), theirs.state())
-        again = merged.compute(feed.n_batches)
+        again = merged.compute()
         for array, values in result.arrays.items():
             same = np.array_equal(values, again.arrays[array], equal_nan=values.dtype.kind == "f")
             assert same, f"{name}: the array {array} depends on how the images were sharded"

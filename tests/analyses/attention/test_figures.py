@@ -61,7 +61,7 @@ def measured(layout: TokenLayout, blocks: tuple[int, ...], heads: int) -> Result
         samples = [Sample(id=str(i), image=Image.new("RGB", (8, 8)), label=0) for i in range(IMAGES)]
         batch = Batch(range(IMAGES), samples, [], torch.empty(0))
         probe.update_block(block, {"attention": (3 * noise).softmax(-1), "v": values}, batch)
-    return probe.compute(1)
+    return probe.compute()
 
 
 def drawable(

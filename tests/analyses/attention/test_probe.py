@@ -69,7 +69,7 @@ def run(layout: TokenLayout, attention: Tensor | None = None, size: int = 2, **o
     starts = range(0, IMAGES, size)
     for start in starts:
         feed(probe, attention, values, range(start, min(start + size, IMAGES)), [0, 1, 1, 0, 1])
-    return probe.compute(len(starts))
+    return probe.compute()
 
 
 def one(result: Result, metric: str, block: int | None = None, head: int | None = None) -> float:
@@ -178,8 +178,8 @@ def test_permuting_images_permutes_only_what_is_per_image() -> None:
     order = [3, 0, 4, 1, 2]
     values = values_for(BARE)[:1].expand(IMAGES, -1, -1, -1, -1)
     plain, moved = (AttentionProbe(AttentionOptions(), info(BARE)) for _ in range(2))
-    one_run = feed(plain, attention, values, range(IMAGES)).compute(1)
-    other = feed(moved, attention[order], values, range(IMAGES)).compute(1)
+    one_run = feed(plain, attention, values, range(IMAGES)).compute()
+    other = feed(moved, attention[order], values, range(IMAGES)).compute()
     for name, axes in one_run.axes.items():
         expected = one_run.arrays[name][order] if axes[0] == "image" and name != "image" else one_run.arrays[name]
         np.testing.assert_array_equal(other.arrays[name], expected, err_msg=name)
@@ -193,14 +193,14 @@ def test_shards_merge_to_the_same_bits_in_any_order(layout: TokenLayout) -> None
     def probe() -> AttentionProbe:
         return AttentionProbe(options, info(layout))
 
-    whole = feed(probe(), attention, values, range(IMAGES), labels).compute(3)
+    whole = feed(probe(), attention, values, range(IMAGES), labels).compute()
     for order in itertools.permutations(([0, 1], [2, 3], [4])):
         merged = probe()
         for part in order:
             shard = probe()
             shard.load(feed(probe(), attention, values, part, labels).state())
             merged.merge(shard)
-        result = merged.compute(3)
+        result = merged.compute()
         assert result.records == whole.records
         for name, array in whole.arrays.items():
             np.testing.assert_array_equal(result.arrays[name], array, err_msg=name)
@@ -210,7 +210,7 @@ def test_shards_merge_to_the_same_bits_in_any_order(layout: TokenLayout) -> None
 def test_inputs_are_left_as_they_are(dtype: torch.dtype) -> None:
     attention, values = attention_for(CLS).to(dtype), values_for(CLS).to(dtype)
     kept = attention.clone(), values.clone()
-    feed(AttentionProbe(AttentionOptions(), info(CLS)), attention, values, range(IMAGES)).compute(1)
+    feed(AttentionProbe(AttentionOptions(), info(CLS)), attention, values, range(IMAGES)).compute()
     assert torch.equal(attention, kept[0])
     assert torch.equal(values, kept[1])
 
@@ -310,7 +310,7 @@ def test_rollout_by_definition(layout: TokenLayout) -> None:
 def test_some_blocks_only() -> None:
     attention, values = attention_for(CLS), values_for(CLS)
     probe = AttentionProbe(AttentionOptions(), info(CLS, blocks=(1, 2)))
-    result = feed(probe, attention, values, range(IMAGES)).compute(1)
+    result = feed(probe, attention, values, range(IMAGES)).compute()
     whole = run(CLS)
     np.testing.assert_array_equal(result.arrays["entropy"], whole.arrays["entropy"][:, 1:])
     assert one(result, "entropy", 2, 3) == one(whole, "entropy", 2, 3)

@@ -67,7 +67,7 @@ def drawable(layout: TokenLayout = LAYOUT, name: str = "dino-T8", **options: obj
     probe = AttentionMapsProbe(AttentionMapsOptions(**{"images": 2, **options}), info)
     for block in blocks:
         probe.update_block(block, {"attention": attention(3, 3, layout, block)}, batch(0, 1, 2))
-    parts = {"model": info, "options": probe.options, "result": probe.compute(1), "dataset": Photos(Options())}
+    parts = {"model": info, "options": probe.options, "result": probe.compute(), "dataset": Photos(Options())}
     return Drawable(**parts, dataset_name="photos", view=Crop(8 * max(layout.grid)))
 
 
@@ -82,7 +82,7 @@ def test_maps_are_the_rows_of_the_queries_over_the_patches() -> None:
     seen = attention(2, 3, LAYOUT)
     probe = AttentionMapsProbe(AttentionMapsOptions(), model_info(LAYOUT, (0,)))
     probe.update_block(0, {"attention": seen}, batch(0, 1))
-    arrays = probe.compute(1).arrays
+    arrays = probe.compute().arrays
     expected = [seen[:, :, 0], *(seen[:, :, 1 + patch] for patch in (1, 4, 5, 7, 13)), seen[:, :, 1:].mean(2)]
     np.testing.assert_allclose(arrays["maps"][:, 0], torch.stack(expected, 2)[..., 1:], atol=1e-7)
     np.testing.assert_array_equal(arrays["diagonal-maps"][:, 0], seen[:, :, [1, 6, 11, 16], 1:])
@@ -95,7 +95,7 @@ def test_only_the_first_pictures_of_the_dataset_are_kept_however_they_come() -> 
     probe.update_block(0, {"attention": seen[[3, 1, 0]]}, batch(3, 1, 0))
     probe.update_block(0, {"attention": seen[[3, 4]]}, batch(3, 4))
     probe.merge(other)
-    arrays = probe.compute(3).arrays
+    arrays = probe.compute().arrays
     np.testing.assert_array_equal(arrays["image-index"], [0, 1, 2])
     np.testing.assert_array_equal(arrays["maps"][:, 0, :, 0], seen[:3, :, 0, 1:])
 
@@ -105,7 +105,7 @@ def test_records_tell_how_few_patches_hold_the_mass() -> None:
     seen = row.expand(1, 1, 17, 17)
     probe = AttentionMapsProbe(AttentionMapsOptions(mass=0.6), model_info(LAYOUT, (2,), heads=1))
     probe.update_block(2, {"attention": seen}, batch(0))
-    result = probe.compute(1)
+    result = probe.compute()
     area, mean_area, peak, mean_peak = result.records
     assert (area.metric, area.block, area.head, area.group, area.k) == ("mask-area-cls", 2, 0, "image 0", 0.6)
     assert area.value == pytest.approx(2 / 16)
@@ -119,7 +119,7 @@ def test_half_precision_and_a_map_without_any_mass() -> None:
     seen[..., 0] = 1
     probe = AttentionMapsProbe(AttentionMapsOptions(), model_info(LAYOUT, (0,), heads=1))
     probe.update_block(0, {"attention": seen}, batch(0))
-    result = probe.compute(1)
+    result = probe.compute()
     assert result.arrays["maps"].dtype == np.float32
     assert {record.value for record in result.records} == {0.0}
 
@@ -296,7 +296,7 @@ def golden_maps(case: str, image: int) -> dict[str, np.ndarray]:
     probe = AttentionMapsProbe(AttentionMapsOptions(), model_info(layout, tuple(range(seen.shape[1])), seen.shape[2]))
     for block in range(seen.shape[1]):
         probe.update_block(block, {"attention": seen[:, block]}, batch(*range(len(seen))))
-    maps = probe.compute(1).arrays["maps"][image]
+    maps = probe.compute().arrays["maps"][image]
     named = queries(AttentionMapsOptions().positions, layout)[0]
     return {name: maps[:, :, i].reshape(*maps.shape[:2], side, side) for i, name in enumerate(named)}
 

@@ -98,7 +98,7 @@ def test_cls_before_the_first_block_is_a_named_gap():
     probe = golden_vits.show(CkaProbe(CkaOptions(batch=8), golden_vits.info(model, "dino")), model, images)
     layers = probe.layers(["norm1", "norm2"], "cls")
     assert [layers.gap(i) for i in range(3)] == ["it is the same for every image", "", ""]
-    values = probe.compute(1).arrays["cls-norms"]
+    values = probe.compute().arrays["cls-norms"]
     assert np.isnan(values[0]).all()
     assert np.isfinite(values[1:, 1:]).all()
 
@@ -110,7 +110,7 @@ def test_registers_count_only_among_all_tokens():
     features = _features(0)
     loud = features.clone()
     loud[:, :, 1] *= 50
-    quiet, louder = (_watched("a", f, ALL).compute(1).arrays for f in (features, loud))
+    quiet, louder = (_watched("a", f, ALL).compute().arrays for f in (features, loud))
     for name in ("cls", "patches", "spatial-blocks", "spatial-norms", "cls-norms"):
         np.testing.assert_array_equal(quiet[name], louder[name])
     assert abs(quiet["all-blocks"][0, 1] - louder["all-blocks"][0, 1]) > 0.01
@@ -118,7 +118,7 @@ def test_registers_count_only_among_all_tokens():
 
 def test_the_whole_set_is_compared_image_by_image():
     features = _features(0)
-    arrays = _watched("a", features, THREE).compute(1).arrays
+    arrays = _watched("a", features, THREE).compute().arrays
     assert arrays["cls"][0, 1] == pytest.approx(_whole(features[0, :, 0], features[1, :, 0]), abs=1e-6)
     assert arrays["patches"][0, 1] == pytest.approx(_whole(*features[:, :, 2:].mean(2)), abs=1e-6)
 
@@ -126,7 +126,7 @@ def test_the_whole_set_is_compared_image_by_image():
 def test_one_batch_of_everything_is_the_whole_set():
     """Where a single batch holds all images, the minibatch estimator is the exact one."""
     features = _features(1)
-    arrays = _watched("a", features, ALL).compute(1).arrays
+    arrays = _watched("a", features, ALL).compute().arrays
     flat = features.flatten(2)
     assert arrays["all-blocks"][0, 1] == pytest.approx(_whole(flat[0], flat[1]), abs=1e-6)
     assert arrays["cls-norms"][0, 2] == pytest.approx(arrays["cls"][0, 1], abs=1e-6)  # norm1 of block 0 and of block 1
@@ -135,14 +135,14 @@ def test_one_batch_of_everything_is_the_whole_set():
 
 def test_neither_order_nor_batch_size_matters_to_the_whole_set():
     features, shuffled = _features(2), [[7, 2, 9, 0, 1], [11, 3, 4, 10, 8, 6, 5]]
-    first, second = (_watched("a", features, batches).compute(1).arrays for batches in (THREE, shuffled))
+    first, second = (_watched("a", features, batches).compute().arrays for batches in (THREE, shuffled))
     for name in ("cls", "patches"):
         np.testing.assert_array_equal(first[name], second[name])
     assert not np.allclose(first["all-blocks"], second["all-blocks"])
 
 
 def test_the_paper_protocol_has_no_whole_set():
-    names = _watched("a", _features(0), THREE, protocol="paper").compute(1).arrays
+    names = _watched("a", _features(0), THREE, protocol="paper").compute().arrays
     assert "patches" not in names
     assert {"all-blocks", "cls-blocks", "spatial-blocks", "all-norms", "cls-norms", "spatial-norms"} <= set(names)
 
@@ -163,8 +163,8 @@ def test_fewer_than_four_images_in_a_batch_are_refused():
 
 def test_a_last_batch_of_fewer_than_four_is_left_out_and_said():
     features = _features(3)
-    kept = _watched("a", features, [*THREE[:2], THREE[2][:3]], batch=4).compute(1)
-    without = _watched("a", features, THREE[:2], batch=4).compute(1)
+    kept = _watched("a", features, [*THREE[:2], THREE[2][:3]], batch=4).compute()
+    without = _watched("a", features, THREE[:2], batch=4).compute()
     np.testing.assert_array_equal(kept.arrays["all-blocks"], without.arrays["all-blocks"])
     said = {record.metric: (record.value, record.group) for record in kept.records if record.block is None}
     assert said == {"minibatches": (2, ""), "images-left-out": (3, "in a batch of fewer than 4")}
@@ -177,18 +177,18 @@ def test_a_last_batch_of_four_counts_as_its_images():
     each = minibatch.hsic(layers, layers)
     total = (8 * each[0] + 4 * each[1]) / 12
     expected = total[0, 1] / np.sqrt(total[0, 0] * total[1, 1])
-    assert probe.compute(1).arrays["all-blocks"][0, 1] == pytest.approx(expected, rel=1e-12)
+    assert probe.compute().arrays["all-blocks"][0, 1] == pytest.approx(expected, rel=1e-12)
 
 
 def test_too_few_images_are_refused():
     with pytest.raises(MismatchError, match="needs at least 4 images, and there are 3"):
-        _watched("a", _features(1, images=3), [[0, 1, 2]]).compute(1)
+        _watched("a", _features(1, images=3), [[0, 1, 2]]).compute()
 
 
 def test_broken_activations_are_named_gaps():
     features = _features(5)
     features[0, 2, 3, 1] = np.nan
-    result = _watched("a", features, THREE).compute(1)
+    result = _watched("a", features, THREE).compute()
     gaps = {(r.metric, r.block): r.group for r in result.records if r.block is not None}
     assert gaps["cka-with-last-all", 0] == "block 0: it is not finite everywhere"
     assert gaps["cka-with-last-patches", 0] == "block 0: it is not finite everywhere"

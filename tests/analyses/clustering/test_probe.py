@@ -81,7 +81,7 @@ def test_published_features_and_their_clusters(name):
     model, images = getattr(golden_vits, name)()
     probe = ClusteringProbe(ClusteringOptions(k=5, starts=1), golden_vits.info(model, name))
     golden_vits.show(probe, model, images, GOLDEN["tokens/labels"])
-    arrays = probe.compute(1).arrays
+    arrays = probe.compute().arrays
     for kind, theirs, accumulator in (("cls", "cls", probe.pooled.cls), ("patches", "spat", probe.pooled.patches)):
         ours = np.stack([accumulator.rows(block).numpy() for block in probe.model.blocks])
         np.testing.assert_allclose(ours, GOLDEN[f"tokens/{name}_{theirs}"], atol=2e-5, rtol=1e-5)
@@ -120,7 +120,7 @@ def _blobs(n=40):
 
 
 def test_planted_clusters_are_found_and_registers_are_left_out():
-    arrays = _watched(*_blobs()).compute(1).arrays
+    arrays = _watched(*_blobs()).compute().arrays
     assert arrays["cls"].tolist() == [[1.0, 1.0, 1.0]]
     assert arrays["patches"].tolist() == [[1.0, 1.0, 1.0]]
     nmi, ari, purity = arrays[FLOOR]
@@ -131,22 +131,22 @@ def test_planted_clusters_are_found_and_registers_are_left_out():
 
 def test_a_model_without_cls_has_only_its_patches():
     features, labels = _blobs()
-    result = _watched(features[:, 2:], labels, TokenLayout((), (1, 2))).compute(1)
+    result = _watched(features[:, 2:], labels, TokenLayout((), (1, 2))).compute()
     assert set(result.arrays) == {"patches", FLOOR, "label"}
     assert result.headline == ("purity-patches", "nmi-patches")
 
 
 def test_the_order_of_images_and_the_number_of_workers_do_not_matter(monkeypatch):
     features, labels = _blobs()
-    expected = _watched(features, labels).compute(1).arrays
+    expected = _watched(features, labels).compute().arrays
     for order in permutations([slice(0, 10), slice(10, 25), slice(25, 40)]):
         probe = _probe(LAYOUT, 1, 6)
         for part in order:
             watch(probe, 0, {"block": features[part]}, _batch(range(*part.indices(40)), labels))
-        arrays = probe.compute(1).arrays
+        arrays = probe.compute().arrays
         assert all(np.array_equal(arrays[name], expected[name]) for name in expected)
     monkeypatch.setattr("os.cpu_count", lambda: 1)
-    assert np.array_equal(_watched(features, labels).compute(1).arrays["cls"], expected["cls"])
+    assert np.array_equal(_watched(features, labels).compute().arrays["cls"], expected["cls"])
 
 
 _THREADS = """
@@ -164,7 +164,7 @@ def kmeans(features, k, **options):
 
 clusters.kmeans = kmeans
 from test_probe import _blobs, _watched
-_watched(*_blobs()).compute(1)
+_watched(*_blobs()).compute()
 print(sorted(set(seen)))
 """
 
@@ -180,7 +180,7 @@ def test_k_means_itself_runs_on_one_thread():
 def test_what_is_not_finite_is_a_named_gap():
     features, labels = _blobs()
     features[3, 0, 0] = float("nan")
-    result = _watched(features, labels).compute(1)
+    result = _watched(features, labels).compute()
     assert np.isnan(result.arrays["cls"]).all()
     assert np.isfinite(result.arrays["patches"]).all()
     gaps = {record.metric for record in result.records if record.group == "not clustered: some features are not finite"}
@@ -190,7 +190,7 @@ def test_what_is_not_finite_is_a_named_gap():
 def test_features_that_hardly_differ_are_a_named_gap():
     features, labels = _blobs()
     features[:, 0] = 3.0  # CLS says the same of every picture
-    result = _watched(features, labels).compute(1)
+    result = _watched(features, labels).compute()
     assert np.isnan(result.arrays["cls"]).all()
     assert {record.group for record in result.records if record.metric == "nmi-cls"} == {
         "not clustered: only 1 of 40 features differ, too few for 2 clusters"
@@ -203,7 +203,7 @@ def test_too_few_images_say_what_to_change(options):
     labels = labels if options else np.zeros(40, int)
     said = r"40 images of \d+ class(es)? cannot be put into (41|1) clusters?,.* change --limit or --k"
     with pytest.raises(OptionError, match=said):
-        _watched(features, labels, **options).compute(1)
+        _watched(features, labels, **options).compute()
 
 
 def test_a_sample_without_a_label_is_named():

@@ -210,7 +210,7 @@ def three() -> list[Sample]:
 
 def test_each_pair_finds_what_it_finds_by_itself():
     """Against enlarged features, pair by pair; picture c has no pairs of its own."""
-    samples, result = three(), run(three()).compute(1)
+    samples, result = three(), run(three()).compute()
     places, row = {sample.id: i for i, sample in enumerate(samples)}, 0
     for i, sample in enumerate(samples):
         for pair in sample.pairs:
@@ -235,25 +235,25 @@ def test_each_pair_finds_what_it_finds_by_itself():
 
 
 def test_batches_and_shards_change_nothing():
-    whole = run(three()).compute(1)
+    whole = run(three()).compute()
     single = run(three(), each=1)
     other = run([made("x", A, {"y": A}), made("y", A, {})], start=3)
-    for a, b in zip(whole.records, single.compute(1).records, strict=True):
+    for a, b in zip(whole.records, single.compute().records, strict=True):
         assert a == b or np.isnan([a.value, b.value]).all()
     merged = run([made("x", A, {"y": A}), made("y", A, {})], start=3)
     merged.merge(run(three()))
     single.merge(other)
-    assert np.array_equal(merged.compute(1).arrays["found"], single.compute(1).arrays["found"])
-    assert value(merged.compute(1), "pairs", block=None) == 4
+    assert np.array_equal(merged.compute().arrays["found"], single.compute().arrays["found"])
+    assert value(merged.compute(), "pairs", block=None) == 4
 
 
 def test_rounding_is_an_option():
     """x = 10.75 of the square: pixel 11, or 10 as published."""
     points = {"nose": (21.5, 8.0)}
     samples = [made("a", points, {"b": B}), made("b", {"nose": (1.0, 1.0)}, {})]
-    found = {name: run(samples, protocol=name).compute(1).arrays["source"] for name in ("default", "paper")}
+    found = {name: run(samples, protocol=name).compute().arrays["source"] for name in ("default", "paper")}
     assert found["default"].tolist() == found["paper"].tolist() == [[10.75, 12.0]]
-    assert run(samples, protocol="paper").compute(1).records[0].protocol == "paper"
+    assert run(samples, protocol="paper").compute().records[0].protocol == "paper"
 
 
 def test_points_on_the_border_are_found_in_themselves():
@@ -264,21 +264,21 @@ def test_points_on_the_border_are_found_in_themselves():
     shown = torch.cat([torch.zeros(1, 16), torch.eye(16)])[None].expand(2, -1, -1)
     probe.update_block(0, {"block": shown}, Batch((0, 1), samples, (), torch.empty(2, 3, 0, 0), ()))
     probe.finish()
-    result = probe.compute(1)
+    result = probe.compute()
     assert result.arrays["found"].shape == (1, 4, 2)
     assert (result.arrays["error"] <= 8).all()  # maxima cling to the centres of tokens
     assert result.arrays["error"][0, 0] < 8
 
 
 def test_pairs_beyond_the_images_looked_at_are_counted():
-    result = run([made("a", A, {"b": B, "far": A}), made("b", B, {})]).compute(1)
+    result = run([made("a", A, {"b": B, "far": A}), made("b", B, {})]).compute()
     assert value(result, "pairs", block=None) == 1
     assert value(result, "pairs-left-out", block=None) == 1
 
 
 def test_nothing_but_pairs_beyond_is_an_error():
     with pytest.raises(MismatchError, match="form a pair"):
-        run([made("a", A, {"far": A})]).compute(1)
+        run([made("a", A, {"far": A})]).compute()
 
 
 def test_an_input_of_broken_patches_is_an_error():
@@ -297,7 +297,7 @@ def test_features_that_are_not_finite_give_no_number():
         shown = torch.stack([tokens(i, block) for i in range(3)]) + (float("nan") if block else 0.0)
         probe.update_block(block, {"block": shown}, Batch((0, 1, 2), samples, (), torch.empty(3, 3, 0, 0), ()))
     probe.finish()
-    result = probe.compute(1)
+    result = probe.compute()
     assert 0 <= value(result, "pck", k=0.1) <= 100
     assert np.isnan(value(result, "pck", k=0.1, block=1))
 
@@ -330,7 +330,7 @@ def test_from_files_to_scores_as_published(name):
             else:
                 whole.merge(probe)
     assert whole is not None
-    result = whole.compute(1)
+    result = whole.compute()
     for i, alpha in enumerate(data["alphas"].tolist()):
         for category in map(str, data["categories"]):
             expected = 100 * data[f"{category}_pck64"][i]

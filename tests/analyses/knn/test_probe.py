@@ -65,7 +65,7 @@ def records(result, metric):
 
 @pytest.mark.parametrize("token", ["cls", "patches"])
 def test_planted_classes_are_found(token):
-    result = show(new(k=(1, 20), token=token, depth=3), *blobs()).compute(1)
+    result = show(new(k=(1, 20), token=token, depth=3), *blobs()).compute()
     top1 = records(result, "knn-top1")
     assert top1[0, 1].value == top1[0, 20].value == 100
     assert (top1[0, 1].unit, top1[0, 1].higher_is_better) == ("%", True)
@@ -80,14 +80,14 @@ def test_planted_classes_are_found(token):
 
 def test_shards_in_any_order_give_the_same_bits():
     features, labels, roles = blobs()
-    expected = show(new(k=(5,), depth=2), features, labels, roles).compute(1).arrays
+    expected = show(new(k=(5,), depth=2), features, labels, roles).compute().arrays
     for order in permutations([range(0, 10), range(10, 25), range(25, 60)]):
         merged = new(k=(5,), depth=2)
         for part in order:
             shard = show(new(k=(5,), depth=2), features[list(part)], labels, roles, part)
             for mine, theirs in zip(merged.recordings(), shard.recordings(), strict=True):
                 mine.merge(theirs)
-        arrays = merged.compute(1).arrays
+        arrays = merged.compute().arrays
         assert all(np.array_equal(arrays[name], expected[name]) for name in expected)
 
 
@@ -101,7 +101,7 @@ def test_published_accuracies_through_the_probe():
     roles = ["bank"] * len(GOLDEN["train"]) + ["query"] * len(GOLDEN["test"])
     ks = GOLDEN["ks"].tolist()
     probe = new(TokenLayout(("cls",), (1, 1)), vectors.shape[2], k=ks, temperature=float(GOLDEN["temperature"]))
-    result = show(probe, vectors, labels, roles).compute(1)
+    result = show(probe, vectors, labels, roles).compute()
     for k, expected in zip(ks, GOLDEN["det_top1_top5"], strict=True):
         found = [records(result, metric)[0, k].value for metric in ("knn-top1", "knn-top5")]
         assert found == pytest.approx(expected.tolist(), abs=1e-9)
@@ -109,13 +109,13 @@ def test_published_accuracies_through_the_probe():
 
 def test_the_usual_k_leads():
     """Short tables show the first."""
-    result = show(new(k=(1, 20, 5)), *blobs()).compute(1)
+    result = show(new(k=(1, 20, 5)), *blobs()).compute()
     assert result.arrays["k"].tolist() == [20, 1, 5]
     assert next(r.k for r in result.records if r.metric == "knn-top1") == 20
 
 
 def test_a_k_larger_than_the_bank_is_left_out_and_said():
-    result = show(new(k=(20, 41)), *blobs()).compute(1)
+    result = show(new(k=(20, 41)), *blobs()).compute()
     (left,) = (r for r in result.records if r.group.startswith("not computed"))
     assert (left.metric, left.k) == ("knn-top1", 41)
     assert np.isnan(left.value)
@@ -125,14 +125,14 @@ def test_a_k_larger_than_the_bank_is_left_out_and_said():
 
 def test_a_bank_smaller_than_every_k_is_refused():
     with pytest.raises(OptionError, match=r"the bank has 40 images, fewer than every k .*\(50, 200\); give --k 40 or"):
-        show(new(k=(200, 50)), *blobs()).compute(1)
+        show(new(k=(200, 50)), *blobs()).compute()
 
 
 @pytest.mark.parametrize(("role", "missing"), [("query", "bank"), ("bank", "query")])
 def test_without_a_bank_or_a_query_there_is_nothing_to_do(role, missing):
     features, labels, _ = blobs(9)
     with pytest.raises(MismatchError, match=rf"none of the 9 images has the role '{missing}'"):
-        show(new(k=(1,)), features, labels, [role] * 9).compute(1)
+        show(new(k=(1,)), features, labels, [role] * 9).compute()
 
 
 def test_a_sample_without_a_role_is_named_at_once():
@@ -143,7 +143,7 @@ def test_a_sample_without_a_role_is_named_at_once():
 
 def test_one_query_claims_no_best_block():
     features, labels, _ = blobs(30)
-    result = show(new(k=(1,), depth=3), features, labels, ["query"] + ["bank"] * 29).compute(1)
+    result = show(new(k=(1,), depth=3), features, labels, ["query"] + ["bank"] * 29).compute()
     assert records(result, "knn-top1-best-block")[None, 1].group == "blocks 0 1 2"
     assert np.isnan(records(result, "knn-top1-low")[0, 1].value)
     assert result.arrays["may-be-best"].all()
@@ -152,7 +152,7 @@ def test_one_query_claims_no_best_block():
 def test_a_class_without_a_query_has_no_accuracy():
     features, labels, _ = blobs(30)
     roles = ["query" if i < 6 and labels[i] != 1 else "bank" for i in range(30)]
-    classes = show(new(k=(3,)), features, labels, roles).compute(1).arrays["class-top1"][0, 0]
+    classes = show(new(k=(3,)), features, labels, roles).compute().arrays["class-top1"][0, 0]
     assert classes.tolist() == [100, pytest.approx(np.nan, nan_ok=True), 100]
 
 
@@ -168,7 +168,7 @@ def test_what_is_not_finite_is_a_named_gap():
         rows[4] = float("inf") if block else rows[4]
         broken.pooled.cls.add(block, range(60), rows)
         broken.pooled.patches.add(block, range(60), rows)
-    result = broken.compute(1)
+    result = broken.compute()
     (gap,) = (r for r in result.records if r.metric == "knn-top1" and np.isnan(r.value))
     assert (gap.block, gap.group) == (1, "not computed: some features are not finite")
     assert result.arrays["knn-top1"][0, 0, 0] == 100
@@ -176,7 +176,7 @@ def test_what_is_not_finite_is_a_named_gap():
 
 def test_a_model_without_cls_compares_patches_and_says_so():
     features, labels, roles = blobs()
-    result = show(new(TokenLayout((), (1, 2)), k=(3,)), features[:, 2:], labels, roles).compute(1)
+    result = show(new(TokenLayout((), (1, 2)), k=(3,)), features[:, 2:], labels, roles).compute()
     assert records(result, "knn-bank")[None, None].group == "patches"
 
 

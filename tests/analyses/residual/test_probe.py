@@ -61,7 +61,7 @@ def _published():
 
 
 def _check(probe):
-    arrays = probe.compute(1).arrays
+    arrays = probe.compute().arrays
     for branch, theirs in THEIRS.items():
         np.testing.assert_allclose(arrays[branch], GOLDEN[f"residual/{theirs}_cka_f64"], atol=2e-6)
         np.testing.assert_allclose(arrays[branch], GOLDEN[f"residual/{theirs}_cka"], atol=2e-5)
@@ -91,7 +91,7 @@ def test_ratios_by_hand():
     skip, branch = torch.full((1, 4, 3, 2), 3.0), torch.ones(1, 4, 3, 2)
     branch[:, :, 1:] = 2
     taps = {tap: values for pair in BRANCHES.values() for tap, values in zip(pair, (skip, branch), strict=True)}
-    arrays = _watched(taps, [4]).compute(1).arrays
+    arrays = _watched(taps, [4]).compute().arrays
     for branch in BRANCHES:
         assert arrays[f"norm-ratio-{branch}-cls"] == pytest.approx([3])
         assert arrays[f"norm-ratio-{branch}-spatial"] == pytest.approx([1.5])
@@ -101,8 +101,8 @@ def test_ratios_by_hand():
 def test_a_partial_batch_weighs_as_its_images_by_default_and_as_a_batch_as_published():
     taps = _taps(0)
     lengths = taps["block_in"][0].flatten(1).norm(dim=1) / taps["attention_branch"][0].flatten(1).norm(dim=1)
-    found = _watched(taps, [8, 8, 4], batch=8).compute(1).arrays["norm-ratio-attention-all"][0]
-    published = _watched(taps, [8, 8, 4], batch=8, protocol="paper").compute(1).arrays["norm-ratio-attention-all"][0]
+    found = _watched(taps, [8, 8, 4], batch=8).compute().arrays["norm-ratio-attention-all"][0]
+    published = _watched(taps, [8, 8, 4], batch=8, protocol="paper").compute().arrays["norm-ratio-attention-all"][0]
     assert found == pytest.approx(lengths.mean().item(), rel=1e-6)
     assert published == pytest.approx(np.mean([part.mean().item() for part in lengths.split(8)]), rel=1e-6)
 
@@ -111,7 +111,7 @@ def test_a_branch_that_is_the_skip_stream_turned_is_fully_alike():
     taps = _taps(1)
     turned = torch.linalg.qr(torch.randn(30, 30, generator=torch.Generator().manual_seed(0)))[0]
     taps["attention_branch"] = (taps["block_in"].flatten(2) @ turned).view_as(taps["block_in"]) * 0.1
-    found = _watched(taps, [20]).compute(1)
+    found = _watched(taps, [20]).compute()
     assert found.arrays["attention"].diagonal() == pytest.approx([1, 1], abs=1e-5)
     assert found.arrays["mlp"].max() < 0.9
 
@@ -120,7 +120,7 @@ def test_gaps_are_named_and_stop_nothing():
     taps = _taps(2)
     taps["block_in"][0, 3, 2, 1] = np.inf
     taps["mlp_branch"][1] = 0
-    found = _watched(taps, [20]).compute(1)
+    found = _watched(taps, [20]).compute()
     gaps = {(r.metric, r.block): r.group for r in found.records if r.group}
     assert gaps["skip-branch-cka-attention", 0] == "skip stream: it is not finite everywhere"
     assert gaps["skip-branch-cka-mlp", 1] == "branch: it is the same for every image"
@@ -132,11 +132,11 @@ def test_gaps_are_named_and_stop_nothing():
 def test_registers_are_neither_cls_nor_patch():
     taps = _taps(3)
     layout = TokenLayout(("cls", "register"), (1, 3))
-    base = _watched(taps, [20], layout).compute(1).arrays
+    base = _watched(taps, [20], layout).compute().arrays
     for tap in taps:
         taps[tap] = taps[tap].clone()
     taps["block_in"][:, :, 1] *= 100
-    found = _watched(taps, [20], layout).compute(1).arrays
+    found = _watched(taps, [20], layout).compute().arrays
     for kind in ("cls", "spatial"):
         np.testing.assert_array_equal(base[f"norm-ratio-attention-{kind}"], found[f"norm-ratio-attention-{kind}"])
     assert (found["norm-ratio-attention-all"] > 10 * base["norm-ratio-attention-all"]).all()

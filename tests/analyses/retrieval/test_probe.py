@@ -65,7 +65,7 @@ def circle():
 
 
 def test_three_protocols_by_hand(circle):
-    result = show(new(), *circle).compute(1)
+    result = show(new(), *circle).compute()
     assert value(result, "map-easy") == pytest.approx(1)
     assert value(result, "map-medium") == pytest.approx((1 + (1 / 2 + 2 / 3) / 2) / 2)  # junk is out: ranks 1 and 3
     assert value(result, "map-hard") == pytest.approx((0 + 1 / 2) / 2)  # easy is out as well: rank 2
@@ -78,7 +78,7 @@ def test_three_protocols_by_hand(circle):
 
 def test_shards_in_any_order_give_the_same_bits(circle):
     vectors, samples = circle
-    expected = show(new(depth=2), vectors, samples).compute(1).arrays
+    expected = show(new(depth=2), vectors, samples).compute().arrays
     for order in permutations([range(0, 1), range(1, 4), range(4, 6)]):
         merged = new(depth=2)
         for part in order:
@@ -86,14 +86,14 @@ def test_shards_in_any_order_give_the_same_bits(circle):
                 merged.recordings(), show(new(depth=2), vectors, samples, part).recordings(), strict=True
             ):
                 mine.merge(theirs)
-        arrays = merged.compute(1).arrays
+        arrays = merged.compute().arrays
         assert all(np.array_equal(arrays[k], expected[k], equal_nan=expected[k].dtype.kind == "f") for k in expected)
 
 
 def test_a_query_without_positives_counts_in_no_mean(circle):
     vectors, samples = circle
     more = [*samples, query("lost", junk=[1])]
-    result = show(new(), np.concatenate([vectors, vectors[:1]]), more).compute(1)
+    result = show(new(), np.concatenate([vectors, vectors[:1]]), more).compute()
     assert value(result, "map-medium") == pytest.approx((1 + (1 / 2 + 2 / 3) / 2) / 2)
     assert np.isnan(result.arrays["average-precision"][:, 0, 1]).all()
     assert value(result, "map-medium-queries", block=None) == 1
@@ -101,7 +101,7 @@ def test_a_query_without_positives_counts_in_no_mean(circle):
 
 def test_a_protocol_that_finds_nothing_is_a_named_gap(circle):
     vectors, samples = circle
-    result = show(new(), vectors, [query("q", easy=[2]), *samples[1:]]).compute(1)
+    result = show(new(), vectors, [query("q", easy=[2]), *samples[1:]]).compute()
     (gap,) = (r for r in result.records if r.metric == "map-hard")
     assert np.isnan(gap.value)
     assert "no query has anything to find" in gap.group
@@ -111,7 +111,7 @@ def test_a_protocol_that_finds_nothing_is_a_named_gap(circle):
 def test_classes_do_where_nothing_is_said_of_relevance(circle):
     vectors, _ = circle
     samples = [Sample(id="q", image=None, role="query", label=7), *(found(f"{i}", 7 * (i == 2)) for i in range(5))]
-    result = show(new(), vectors, samples).compute(1)
+    result = show(new(), vectors, samples).compute()
     assert value(result, "map-class") == pytest.approx((0 + 1 / 3) / 2)
     assert result.headline == ("map-class",)
     assert result.arrays["kind"][0, 0].tolist() == [0, 0, 1, 0, 0]
@@ -120,7 +120,7 @@ def test_classes_do_where_nothing_is_said_of_relevance(circle):
 def test_a_query_with_neither_relevance_nor_label_is_refused(circle):
     vectors, samples = circle
     with pytest.raises(MismatchError, match="image 0 of the dataset is a query without a label or anything relevant"):
-        show(new(), vectors, [query("q"), *samples[1:]]).compute(1)
+        show(new(), vectors, [query("q"), *samples[1:]]).compute()
 
 
 @pytest.mark.parametrize(("role", "missing"), [("query", "bank"), ("bank", "query")])
@@ -128,23 +128,23 @@ def test_without_a_gallery_or_a_query_there_is_nothing_to_do(circle, role, missi
     vectors, _ = circle
     samples = [Sample(id=f"{i}", image=None, role=role, label=0) for i in range(6)]
     with pytest.raises(MismatchError, match=f"none of the 6 images has the role '{missing}'"):
-        show(new(), vectors, samples).compute(1)
+        show(new(), vectors, samples).compute()
 
 
 def test_relevant_pictures_that_were_not_seen_are_counted(circle):
     vectors, samples = circle
     part = range(3)  # as --limit 3 does: the hard and the junk one are missing
-    result = show(new(), vectors, samples, part).compute(1)
+    result = show(new(), vectors, samples, part).compute()
     assert value(result, "retrieval-unseen", block=None) == 2
     assert value(result, "map-medium") == 1
 
 
 def test_other_vectors_and_their_gaps(circle):
     vectors, samples = circle
-    assert show(new(token="patches"), vectors, samples).compute(1).arrays["top"][0, 0, 0] == 5
+    assert show(new(token="patches"), vectors, samples).compute().arrays["top"][0, 0, 0] == 5
     vectors = vectors.copy()
     vectors[3] = np.inf
-    result = show(new(), vectors, samples).compute(1)
+    result = show(new(), vectors, samples).compute()
     assert {r.group[:30] for r in result.records if r.metric == "map-easy"} == {"not computed: some features ar"}
 
 
@@ -158,7 +158,7 @@ def test_published_scores_from_the_pickle_to_the_records(file):
         for q in truth.queries
     ] + [found(name) for name in truth.images]
     vectors = np.concatenate([GOLDEN["query"], GOLDEN["db"]])
-    result = show(new(vectors.shape[1]), vectors, samples).compute(1)
+    result = show(new(vectors.shape[1]), vectors, samples).compute()
     for i, protocol in enumerate(PROTOCOLS):
         end = protocol[0].upper()
         assert value(result, f"map-{protocol}") == pytest.approx(float(GOLDEN[f"feat_map{end}"]), abs=1e-12)

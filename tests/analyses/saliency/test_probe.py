@@ -70,7 +70,7 @@ def watched(*batches: tuple[Sequence[np.ndarray], torch.Tensor], **options: obje
 
 
 def values(probe: SaliencyProbe, metric: str) -> dict[tuple[int | None, int | None], float]:
-    records = probe.compute(1).records
+    records = probe.compute().records
     return {(r.block, r.head): r.value for r in records if r.metric == metric}
 
 
@@ -100,29 +100,29 @@ def test_pictures_without_objects_are_left_out_and_counted() -> None:
     heads = looking_at((0, 1), (0, 1), (0, 1))
     nothing = np.zeros(GRID, bool)
     probe = watched(([nothing, union_of(0, 1)], heads.expand(2, -1, -1, -1)), ([nothing], heads[None]), mass=1.0)
-    result = probe.compute(1)
+    result = probe.compute()
     assert result.arrays["image"].tolist() == [1]
     assert values(probe, "pictures") == {(None, None): 1}
     assert values(probe, "pictures-without-objects") == {(None, None): 2}
     assert values(probe, "iou-cls")[0, None] == 1
     with pytest.raises(MismatchError, match="in none of 1 pictures"):
-        watched(([nothing], heads[None])).compute(1)
+        watched(([nothing], heads[None])).compute()
 
 
 def test_the_first_pictures_keep_their_maps() -> None:
     heads = looking_at((0, 1), (14, 15), (0, 15)).expand(2, -1, -1, -1)
-    arrays = watched(([union_of(0, 1)] * 2, heads), examples=1).compute(1).arrays
+    arrays = watched(([union_of(0, 1)] * 2, heads), examples=1).compute().arrays
     assert arrays["example"].tolist() == [0]
     assert arrays["example-maps"].shape == (1, 2, 3, HEADS, 16)
     assert np.array_equal(arrays["example-maps"][0, 0, 0, 0], [0.5, 0.5] + [0] * 14)
     assert np.flatnonzero(arrays["example-union"][0]).tolist() == [0, 1]
-    assert "example" not in watched(([union_of(0, 1)] * 2, heads), examples=0).compute(1).arrays
+    assert "example" not in watched(([union_of(0, 1)] * 2, heads), examples=0).compute().arrays
 
 
 def test_halves_give_the_same_masks() -> None:
     attention = torch.rand(2, HEADS, 17, 17, generator=torch.Generator().manual_seed(0)).softmax(-1)
     unions = [union_of(0, 1, 4), union_of(9)]
-    whole, half = (watched((unions, attention.to(t))).compute(1).arrays for t in (torch.float32, torch.float16))
+    whole, half = (watched((unions, attention.to(t))).compute().arrays for t in (torch.float32, torch.float16))
     assert np.abs(whole["iou-cls"] - half["iou-cls"]).mean() < 0.05
 
 
@@ -146,7 +146,7 @@ class Pictures(Dataset):
 
 def drawable(probe: SaliencyProbe) -> Drawable:
     return Drawable(
-        model=probe.model, options=probe.options, result=probe.compute(1), dataset=Pictures(Options()),
+        model=probe.model, options=probe.options, result=probe.compute(), dataset=Pictures(Options()),
         dataset_name="pictures", view=make_view("crop", 32, 8),
     )  # fmt: skip
 

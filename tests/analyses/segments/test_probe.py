@@ -95,7 +95,7 @@ def planted(pictures: int = 12) -> tuple[list[list[int]], Tensor]:
 
 
 def test_planted_objects_are_found() -> None:
-    result = watched(*planted()).compute(1)
+    result = watched(*planted()).compute()
     assert result.arrays["objects"].tolist() == [[1.0, 1.0, 1.0]]
     assert result.arrays["noise"][0] < 0.5
     assert result.arrays["label"].tolist() == [5, 9, 5, 9, 9, 5] * 4
@@ -109,15 +109,15 @@ def test_the_paper_has_eighty_clusters_and_its_own_sizes() -> None:
     assert DenseSegmentsProbe.view_for(SegmentsOptions(protocol="paper")) == "dense-paper"
     assert DenseSegmentsProbe.view_for(SegmentsOptions()) == "dense"
     with pytest.raises(OptionError, match="24 objects of 2 categories cannot be put into 80 clusters"):
-        watched(*planted(), protocol="paper").compute(1)
-    assert watched(*planted(), protocol="paper", k=2).compute(1).arrays["objects"].tolist() == [[1.0, 1.0, 1.0]]
+        watched(*planted(), protocol="paper").compute()
+    assert watched(*planted(), protocol="paper", k=2).compute().arrays["objects"].tolist() == [[1.0, 1.0, 1.0]]
 
 
 def test_one_category_or_none_says_what_to_change() -> None:
     with pytest.raises(OptionError, match=r"objects of 1 categories cannot be put into 1 clusters; change --limit"):
-        watched([[7], [7]], torch.zeros(2, 6, 6)).compute(1)
+        watched([[7], [7]], torch.zeros(2, 6, 6)).compute()
     with pytest.raises(OptionError, match=r"no object in these pictures.* raise --limit"):
-        watched([[], []], torch.zeros(2, 6, 6)).compute(1)
+        watched([[], []], torch.zeros(2, 6, 6)).compute()
 
 
 @pytest.mark.parametrize("name", SPECS)

@@ -59,7 +59,7 @@ def _drawable(probe, result):
 
 def test_every_block_against_every_block():
     features = _features(0, blocks=3)
-    result = _watched("a", features).compute(1)
+    result = _watched("a", features).compute()
     cls, patches = features[:, :, 0].numpy(), features[:, :, 2:].mean(2).numpy()
     for name, measure in MEASURES.items():
         for kind, layers in (("cls", cls), ("patches", patches)):
@@ -98,7 +98,7 @@ def test_between_models_with_a_null():
 def test_options_choose_what_is_computed():
     chosen = {"measures": ("rsa", "mutual-knn", "rsa"), "k": 3, "block_maps": 1}
     a, b = (_watched(name, _features(seed), **chosen) for seed, name in enumerate("ab"))
-    result = a.compute(1)
+    result = a.compute()
     assert set(result.arrays) == {"rsa-cls", "rsa-patches", "mutual-knn-cls", "mutual-knn-patches", "image"}
     assert {r.k for r in result.records} == {None, 3}
     between = SimilarityProbe.compare([a, b])
@@ -112,7 +112,7 @@ def test_what_has_no_value_is_named_and_left_out_of_the_pictures():
     features = _features(3)
     features[0, :, 0] = 1.5
     broken = _watched("a", features)
-    result = broken.compute(1)
+    result = broken.compute()
     gaps = {(r.metric, r.block): r.group for r in result.records}
     assert gaps["procrustes-with-last-cls", 0] == "a block is the same for every image"
     assert gaps["procrustes-with-last-cls", 1] == gaps["procrustes-with-last-patches", 0] == ""
@@ -121,7 +121,7 @@ def test_what_has_no_value_is_named_and_left_out_of_the_pictures():
     between = SimilarityProbe.compare([wide, _watched("c", _features(5, channels=20))])
     reason = "20 and 20 directions need more than 40 images, and there are 24"
     assert {r.group for r in between.records if r.metric == "pwcca-last-cls"} == {reason}
-    pages = {p.name: p.figure for p in draw_comparison([_drawable(wide, wide.compute(1))] * 2, between)}
+    pages = {p.name: p.figure for p in draw_comparison([_drawable(wide, wide.compute())] * 2, between)}
     said = [text.get_text() for text in pages["compare-similarity-last-cls"].texts]
     assert any(f"PWCCA left out: {reason}" in text and "24 pictures" in text for text in said)
     titles = [axes.get_title(loc="left") for axes in pages["compare-similarity-last-cls"].axes]
@@ -134,8 +134,8 @@ def test_a_model_without_cls_leaves_named_gaps():
     result = SimilarityProbe.compare([a, b])
     assert {r.group for r in result.records if r.metric.endswith("-last-cls")} == {"a model has no cls"}
     assert np.isfinite(result.arrays["cka-last-patches"]).all()
-    assert [plot.name for plot in draw([_drawable(b, b.compute(1))])] == ["similarity"]
-    drawables = [_drawable(probe, probe.compute(1)) for probe in (a, b)]
+    assert [plot.name for plot in draw([_drawable(b, b.compute())])] == ["similarity"]
+    drawables = [_drawable(probe, probe.compute()) for probe in (a, b)]
     assert "compare-similarity-patches" in [plot.name for plot in draw_comparison(drawables, result)]
 
 
@@ -145,8 +145,8 @@ def test_bad_options_are_refused():
     with pytest.raises(OptionError, match="--measures"):
         validate(SimilarityOptions, {"measures": ["ckaa"]}, "similarity")
     with pytest.raises(OptionError, match=r"--k is 23, and with 24 images every image .* choose at most 22"):
-        _watched("a", _features(0), k=23).compute(1)
-    _watched("a", _features(0), k=22, measures=("cknna",)).compute(1)
+        _watched("a", _features(0), k=23).compute()
+    _watched("a", _features(0), k=22, measures=("cknna",)).compute()
 
 
 def test_other_images_and_too_few_are_refused():
@@ -154,4 +154,4 @@ def test_other_images_and_too_few_are_refused():
     with pytest.raises(MismatchError, match="b has not seen the same images as a"):
         SimilarityProbe.compare([a, b])
     with pytest.raises(MismatchError, match="needs at least 4 images, and there are 3"):
-        _watched("a", _features(1, images=3), range(3)).compute(1)
+        _watched("a", _features(1, images=3), range(3)).compute()

@@ -189,7 +189,7 @@ def test_published_masks_and_scores(variant, at_once):
         assert (mask != expected).mean() <= 0.0005
         np.testing.assert_array_equal(np.asarray(Image.open(path)), expected)
     if variant == 0 and folder.name in VIDEOS:
-        result = probe.compute(1)
+        result = probe.compute()
         for row, name in enumerate(METRICS["objects"].tolist()):
             if name.startswith(folder.name):
                 assert values(result, "j-mean", name) == pytest.approx([METRICS["J_M"][row]], abs=1e-3)
@@ -197,7 +197,7 @@ def test_published_masks_and_scores(variant, at_once):
 
 
 def test_objects_are_followed():
-    result = follow(moving(6)).compute(1)
+    result = follow(moving(6)).compute()
     assert values(result, "j-mean")[0] > 0.6
     assert {r.group for r in result.records if r.metric == "f-recall"} == {"", "walk_1", "walk_2"}
     better = {r.metric: r.higher_is_better for r in result.records}
@@ -210,7 +210,7 @@ def test_objects_are_followed():
 def test_an_object_that_vanishes_and_returns():
     masks = moving(6)
     masks[2:4][masks[2:4] == 2] = 0
-    result = follow(masks).compute(1)
+    result = follow(masks).compute()
     j = result.arrays["j"][0, :, 1]
     assert j[[1, 4, 5]].min() > 0.5
     assert set(j[[2, 3]]) <= {0.0, 1.0}  # nothing is there: all or nothing
@@ -220,7 +220,7 @@ def test_a_video_that_begins_with_nothing():
     empty = follow(moving(5) * np.uint8(0), video="empty")
     assert {int(from_png(bytes(png.tolist())).max()) for png in empty.masks.rows(0)} == {0}
     with pytest.raises(DataError, match="no video begins with an object"):
-        empty.compute(1)
+        empty.compute()
 
 
 def test_void_is_no_object():
@@ -229,13 +229,13 @@ def test_void_is_no_object():
     clean, probe = follow(moving(5)), follow(masks)
     assert from_png(bytes(probe.masks.rows(0)[0].tolist())).max() == 255  # the first mask is given back as it is
     assert [len(rows) for rows in probe.scores.rows(0)] == [2] * 5
-    assert values(probe.compute(1), "j-mean") == pytest.approx(values(clean.compute(1), "j-mean"), abs=0.05)
+    assert values(probe.compute(), "j-mean") == pytest.approx(values(clean.compute(), "j-mean"), abs=0.05)
 
 
 def test_an_id_that_is_left_out_is_an_object_that_is_nowhere():
     masks = moving(5)
     masks[masks == 2] = 3
-    result = follow(masks).compute(1)
+    result = follow(masks).compute()
     assert values(result, "j-mean", "walk_2") == values(result, "f-mean", "walk_2") == [1]
 
 
@@ -249,7 +249,7 @@ def test_a_video_without_a_frame_that_counts(frames):
     """It is kept, and counts for nothing but as left out; where there is no other, that is an error."""
     short = follow(moving(frames))
     with pytest.raises(DataError, match="no video has three frames"):
-        short.compute(1)
+        short.compute()
     long = follow(moving(5), video="run")
     both = follow(moving(5), video="run")
     for part in ("scores", "masks", "names"):
@@ -257,8 +257,8 @@ def test_a_video_without_a_frame_that_counts(frames):
         moved = {key: tensor + 5 if ".index" in key else tensor for key, tensor in later.items()}
         getattr(short, part).load(moved)
     both.merge(short)
-    together = both.compute(1)
-    assert values(together, "j-mean") == values(long.compute(1), "j-mean")
+    together = both.compute()
+    assert values(together, "j-mean") == values(long.compute(), "j-mean")
     assert np.isnan(values(together, "j-mean", "walk_1")).all()
     assert [record.value for record in together.records if record.metric == "objects-left-out"] == [2]
 

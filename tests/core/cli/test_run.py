@@ -369,7 +369,7 @@ def load():
         def update_block(self, block, taps, batch):
             pass
 
-        def compute(self, n_batches):
+        def compute(self):
             raise OptionError("too few images for so many clusters")
 
     return Failing

@@ -74,7 +74,7 @@ def _mean_probe() -> type[Probe]:
         def update_block(self, block: int, taps: Any, batch: Any) -> None:
             self.means.add(block, taps["block"].float().mean((1, 2)))
 
-        def compute(self, n_batches: int) -> Result:
+        def compute(self) -> Result:
             def record(metric: str, value: float, block: int | None, **more: Any) -> Record:
                 return Record(metric=metric, value=value, block=block, **more)
 
@@ -100,7 +100,7 @@ def _other_probe() -> type[Probe]:
 
         Options = OtherOptions
 
-        def compute(self, n_batches: int) -> Any:
+        def compute(self) -> Any:
             from vitan.analysis.records import Record, Result
 
             return Result(records=(Record(metric="other", value=self.options.mass, block=0),), headline=("other",))

@@ -72,7 +72,7 @@ class First(Probe):
 
     uses: ClassVar[dict] = {"kept": Kept}
 
-    def compute(self, n_batches):
+    def compute(self):
         rows = self.kept.first.rows(0).numpy()
         records = (Record(metric="first", value=float(rows.mean())),)
         return Result(records=records, arrays={"first": rows}, axes={"first": ("image", "channel")})
@@ -107,7 +107,7 @@ class Areas(Probe):
         areas = [made["area"] for made in batch.prepared[Area()]]
         self.area.add(block, batch.index, torch.stack(areas))
 
-    def compute(self, n_batches):
+    def compute(self):
         rows = self.area.rows(0).numpy()
         return Result(
             records=(Record(metric="area", value=float(rows.mean())),), arrays={"a": rows}, axes={"a": ("i", "s")}
@@ -130,7 +130,7 @@ class Stitched(Probe):
         count = len(batch.windows) // len(batch)
         self.size.add(block, batch.index, torch.tensor([[*grid.shape, count] for grid in whole]))
 
-    def compute(self, n_batches):
+    def compute(self):
         rows = self.size.rows(0).numpy()
         return Result(records=(Record(metric="size", value=0.0),), arrays={"size": rows}, axes={"size": ("i", "s")})
 
@@ -157,7 +157,7 @@ class Grouped(First):
         self.ends.add(0, [self.scratch[0]], torch.tensor([len(self.scratch)]))
         self.scratch = []
 
-    def compute(self, n_batches):
+    def compute(self):
         rows = self.ends.rows(0).numpy()
         return Result(records=(Record(metric="n", value=1.0),), arrays={"ends": rows}, axes={"ends": ("group",)})
 

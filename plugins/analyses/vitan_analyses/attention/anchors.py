@@ -62,7 +62,7 @@ def measure(attention: Tensor, side: int) -> Result:
     probe = AttentionProbe(AttentionOptions(), model)
     taps = {"attention": attention.expand(1, 2, -1, -1), "v": torch.ones(1, 2, len(layout), 1)}
     probe.update_block(0, taps, Batch(index=(0,), samples=(), placements=(), pixels=torch.empty(1, 3, 0, 0)))
-    return probe.compute(1)
+    return probe.compute()
 
 
 def _value(result: Result, metric: str) -> float:

@@ -45,7 +45,7 @@ AXES: dict[str, tuple[str, ...]] = {
 }
 
 
-def collect(probe: AttentionState, n_batches: int) -> dict[str, Array]:
+def collect(probe: AttentionState) -> dict[str, Array]:
     """Every array that the state allows.
 
     ``image`` holds the positions in the dataset and ``class`` the labels. Components are x to the right, y down (in
@@ -58,7 +58,7 @@ def collect(probe: AttentionState, n_batches: int) -> dict[str, Array]:
     arrays = {"image": probe.distance.index(model.blocks[0]).numpy()} | _numbers(probe, paper)
     arrays |= _token_maps(probe)
     arrays |= {
-        "aligned-attention": aligned * (n / n_batches) if paper else aligned,
+        "aligned-attention": aligned * (n / probe.batches.count(0)) if paper else aligned,
         "attention-offset": mean_offset(aligned, model.layout.grid),
         "null-rows": _null_rows(probe),
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -17,7 +17,7 @@ from .arrays import AXES, collect
 from .records import headline, tell
 from .reduce import BlockReducer, BlockSummary
 from .rollout import Rollout
-from .state import AttentionState, class_key
+from .state import AttentionOptions, AttentionState, class_key
 
 
 class AttentionProbe(AttentionState):
@@ -27,9 +27,10 @@ class AttentionProbe(AttentionState):
     Raises ``MismatchError`` for a model of a single patch.
     """
 
+    version: ClassVar[str] = "2"
     taps: ClassVar[frozenset[str]] = frozenset({"attention", "v"})
 
-    def __init__(self, options: Any, model: ModelInfo) -> None:
+    def __init__(self, options: AttentionOptions, model: ModelInfo) -> None:
         super().__init__(options, model)
         if model.layout.n_patches < 2:
             raise MismatchError(f"{model.name} sees one patch; attention distance needs a grid of at least two")
@@ -37,7 +38,7 @@ class AttentionProbe(AttentionState):
         self._rollout = Rollout(model.layout, model.blocks)
 
     @classmethod
-    def requires(cls, options: Any) -> frozenset[str]:
+    def requires(cls, options: AttentionOptions) -> frozenset[str]:
         """Labels, for what is summed up by class."""
         return frozenset({"label"}) if options.per_class or options.patterns else frozenset()
 
@@ -45,6 +46,8 @@ class AttentionProbe(AttentionState):
         """Take in one block; ``attention`` and ``v`` are (batch, head, ...)."""
         seen = self._reduce(taps["attention"].detach())
         weighted = seen.value_weighted(taps["v"].detach())
+        if block == self.model.blocks[0]:
+            self.batches.add(0, torch.ones(1))
         self._add_maps(block, seen, weighted)
         self._add_numbers(block, seen, weighted, batch)
         if self._rollout.possible:
@@ -52,9 +55,9 @@ class AttentionProbe(AttentionState):
         if self.options.per_class or self.options.patterns:
             self._add_labelled(block, seen.everything_mean(), batch)
 
-    def compute(self, n_batches: int) -> Result:
+    def compute(self) -> Result:
         """Arrays and records, as ``arrays`` and ``records`` define them."""
-        arrays = collect(self, n_batches)
+        arrays = collect(self)
         axes = {name: AXES[name] for name in arrays}
         records = tuple(tell(self, arrays))
         return Result(records=records, arrays=arrays, axes=axes, headline=headline(records))

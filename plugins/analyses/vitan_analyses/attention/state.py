@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -30,13 +30,14 @@ class AttentionOptions(Options):
     patterns: bool = Field(False, description="Also cluster the images by their attention in the last but one block.")
 
 
-class AttentionState(Probe, ABC):
+class AttentionState(Probe[AttentionOptions], ABC):
     """Everything that is kept, block by block."""
 
     Options: ClassVar[type[Options]] = AttentionOptions
 
-    def __init__(self, options: Any, model: ModelInfo) -> None:
+    def __init__(self, options: AttentionOptions, model: ModelInfo) -> None:
         super().__init__(options, model)
+        self.batches = Sum()  # one for each: the published code divides by their number
         # (block, head, ...) maps: sums over the images
         self.aligned, self.patch_mean, self.pure_mean, self.prefix_rows = Sum(), Sum(), Sum(), Sum()
         self.value_weighted, self.null_rows, self.rollout, self.per_class = Sum(), Sum(), Sum(), Sum()

@@ -82,7 +82,7 @@ class AttentionMapsProbe(Probe):
         rows = torch.from_numpy(grids).flatten(3)  # (image, head, position, patch)
         self.maps.add(block, [batch.index[row] for row in kept], rows)
 
-    def compute(self, n_batches: int) -> Result:  # noqa: ARG002
+    def compute(self) -> Result:
         """Arrays and, for the first position, records for each picture, block and head, and their mean for each block.
 
         ``maps`` is (image, block, head, position, patch) in the order of the options, ``diagonal-maps`` likewise, and

@@ -31,7 +31,7 @@ class CkaOptions(GramOptions):
     )
 
 
-class CkaProbe(GramProbe):
+class CkaProbe(GramProbe[CkaOptions]):
     """Linear CKA between layers, without its bias.
 
     The default protocol compares CLS and the mean patch exactly, over all images at once, which depends on neither the
@@ -57,7 +57,7 @@ class CkaProbe(GramProbe):
         """Keep the Gram matrices of both LayerNorms' outputs and of the block's."""
         self.keep(block, {tap: taps[tap] for tap in sorted(self.taps)}, batch)
 
-    def compute(self, n_batches: int) -> Result:  # noqa: ARG002  # which batches there were is kept
+    def compute(self) -> Result:
         """Every layer against every other of the same model.
 
         Arrays: ``cls`` and ``patches`` (block, block) over the whole set; ``KIND-blocks`` (block, block) and

@@ -24,7 +24,7 @@ class ClusteringOptions(Options):
     seed: int = summary(0, ge=0, description="seed of k-means and of the noise that is clustered for comparison")
 
 
-class ClusteringProbe(Probe):
+class ClusteringProbe(Probe[ClusteringOptions]):
     """NMI, ARI and purity of k-means against the classes, for CLS and for the mean over the patches of each block."""
 
     Options: ClassVar[type[Options]] = ClusteringOptions
@@ -33,7 +33,7 @@ class ClusteringProbe(Probe):
     labels: Labels
     pooled: Pooled
 
-    def compute(self, n_batches: int) -> Result:  # noqa: ARG002  # batches do not matter here
+    def compute(self) -> Result:
         """Cluster every block; blocks run side by side and do not depend on how many do.
 
         Raises ``OptionError`` where there are fewer images than clusters.

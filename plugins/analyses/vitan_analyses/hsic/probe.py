@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor
-from typing_extensions import Self
+from typing_extensions import Self, TypeVar
 
 from vitan.analysis.accumulators import PerImage
 from vitan.analysis.probe import Batching, Probe
@@ -46,7 +46,10 @@ class GramOptions(Options):
         return _SIZES[self.protocol] if self.batch is None else self.batch
 
 
-class GramProbe(Probe):
+GramOptionsT = TypeVar("GramOptionsT", bound=GramOptions, default=GramOptions)
+
+
+class GramProbe(Probe[GramOptionsT]):
     """Keeps, for every minibatch, what is left of the Gram matrices of some taps after centring.
 
     Minibatches are the batches of the pass. Of one with fewer than four images only that is kept. Subclasses name the
@@ -55,7 +58,7 @@ class GramProbe(Probe):
 
     Options: ClassVar[type[Options]] = GramOptions
 
-    def __init__(self, options: Any, model: ModelInfo) -> None:
+    def __init__(self, options: GramOptionsT, model: ModelInfo) -> None:
         super().__init__(options, model)
         self.rows, self.ranges = PerImage(), PerImage()  # by tap and block: (batch, kind, pair) and (batch, kind)
         self.images = PerImage()  # (batch, place): which images it held, -1 where it was not full
@@ -67,7 +70,7 @@ class GramProbe(Probe):
         raise NotImplementedError
 
     @classmethod
-    def batching(cls, options: Any) -> Batching:
+    def batching(cls, options: GramOptionsT) -> Batching:
         """Batches of the size asked for, shuffled alike for all models; as they come in the published protocol."""
         return Batching(size=options.size, seed=None if options.protocol == "paper" else options.seed)
 
@@ -77,7 +80,7 @@ class GramProbe(Probe):
         return 2 * pairs * len(self.kinds) * len(self.taps) * len(self.model.blocks)
 
     @staticmethod
-    def how(options: Any) -> str:
+    def how(options: GramOptions) -> str:
         """How CKA was estimated, in words for figures."""
         if options.protocol == "paper":
             return f"protocol paper: batches of {options.size} in order, scaled by their range"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from annotated_types import Gt
@@ -39,7 +39,7 @@ class KeypointsOptions(Options):
     )
 
 
-class KeypointsProbe(Probe):
+class KeypointsProbe(Probe[KeypointsOptions]):
     """PCK of the most similar patch features (cosine, enlarged to pixels), for every block.
 
     Pairs need both pictures: a pass sees one category after the other, keeps its features, and stores only what was
@@ -53,7 +53,7 @@ class KeypointsProbe(Probe):
     needs: ClassVar[frozenset[str]] = frozenset({"pairs"})
     view: ClassVar[str] = "letterbox"
 
-    def __init__(self, options: Any, model: ModelInfo) -> None:
+    def __init__(self, options: KeypointsOptions, model: ModelInfo) -> None:
         super().__init__(options, model)
         rows, columns = model.layout.grid
         if (rows * model.patch, columns * model.patch) != (model.image_size, model.image_size):
@@ -66,7 +66,7 @@ class KeypointsProbe(Probe):
         self._forget()
 
     @classmethod
-    def batching(cls, options: Any) -> Batching:  # noqa: ARG003  # the same for all
+    def batching(cls, options: KeypointsOptions) -> Batching:  # noqa: ARG003  # the same for all
         """Category by category."""
         return Batching(grouped=True)
 
@@ -99,7 +99,7 @@ class KeypointsProbe(Probe):
         self.left_out.add(0, self._index, torch.tensor(points.left_out))
         self._forget()
 
-    def compute(self, n_batches: int) -> Result:  # noqa: ARG002  # batches do not matter here
+    def compute(self) -> Result:
         """PCK per category, point and picture, and confusion of sides; raises ``MismatchError`` without any pair."""
         tables = self.table.rows(0)
         names = [bytes(row.tolist()).decode() for row in self.category.rows(0)]

@@ -53,7 +53,7 @@ class _Split:
     truth: Integers
 
 
-class KnnProbe(Probe):
+class KnnProbe(Probe[KnnOptions]):
     """Top-1 and top-5 accuracy of weighted k-NN over cosine similarities, for every block and every k.
 
     A sample's role says whether it is in the bank or a query; features are the raw outputs of the blocks in float32,
@@ -67,7 +67,7 @@ class KnnProbe(Probe):
     roles: Roles
     pooled: Pooled
 
-    def compute(self, n_batches: int) -> Result:  # noqa: ARG002  # batches do not matter here
+    def compute(self) -> Result:
         """Search block by block; the bank of one block is read once, in runs.
 
         Raises ``MismatchError`` where there is no bank or no query, and ``OptionError`` where the bank is smaller than

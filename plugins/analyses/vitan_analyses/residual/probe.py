@@ -16,13 +16,13 @@ from vitan.data.batch import Batch
 
 from ..hsic.grams import kinds_of
 from ..hsic.minibatch import BROKEN, ONE_BATCH, Floats, Layers, cka
-from ..hsic.probe import GramProbe
+from ..hsic.probe import GramOptions, GramProbe
 
 #: Each branch of a block: the taps of the skip stream and of what is added to it.
 BRANCHES = {"attention": ("block_in", "attention_branch"), "mlp": ("mid", "mlp_branch")}
 
 
-class ResidualProbe(GramProbe):
+class ResidualProbe(GramProbe[GramOptions]):
     """CKA between skip stream and branch, and how much longer the one is than the other.
 
     CKA is over all tokens, flattened, from minibatches: of the skip stream of every block with the branch of every
@@ -33,7 +33,7 @@ class ResidualProbe(GramProbe):
 
     taps: ClassVar[frozenset[str]] = frozenset(tap for pair in BRANCHES.values() for tap in pair)
 
-    def __init__(self, options: Any, model: ModelInfo) -> None:
+    def __init__(self, options: GramOptions, model: ModelInfo) -> None:
         super().__init__(options, model)
         self.ratios = PerImage()  # by block: (image, branch, kind of token)
 
@@ -48,7 +48,7 @@ class ResidualProbe(GramProbe):
         ratios = [self._lengths(taps[skip]) / self._lengths(taps[branch]) for skip, branch in BRANCHES.values()]
         self.ratios.add(block, batch.index, torch.stack(ratios, 1))
 
-    def compute(self, n_batches: int) -> Result:  # noqa: ARG002  # which batches there were is kept
+    def compute(self) -> Result:
         """Arrays ``BRANCH`` and ``se-BRANCH`` (block of the skip stream, block of the branch) hold CKA.
 
         ``norm-ratio-BRANCH-KIND`` (block,) are the ratios.

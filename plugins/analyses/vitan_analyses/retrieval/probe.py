@@ -47,7 +47,7 @@ class _Scores:
     kind: npt.NDArray[np.int64]
 
 
-class RetrievalProbe(Probe):
+class RetrievalProbe(Probe[RetrievalOptions]):
     """Mean average precision and mean precision at 1, 5 and 10 of cosine rankings, for every block.
 
     A sample's role says whether it is a query or in the gallery (``bank``). Queries with graded relevance are scored as
@@ -64,7 +64,7 @@ class RetrievalProbe(Probe):
     roles: Roles
     pooled: Pooled
 
-    def compute(self, n_batches: int) -> Result:  # noqa: ARG002  # batches do not matter here
+    def compute(self) -> Result:
         """Rank block by block. Raises ``MismatchError`` where there is no gallery, no query or nothing to find."""
         gallery, queries = self.roles.split()
         truth = self.relevance.truth(gallery, queries)

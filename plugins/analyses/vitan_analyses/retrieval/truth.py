@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from vitan.analysis.probe import Recording
 from vitan.anatomy import ModelInfo
 from vitan.data.batch import Batch
 from vitan.errors import MismatchError
+from vitan.options import Options
 
 from ..arrays import Integers
 
@@ -29,7 +30,7 @@ class Relevance(Recording):
 
     name: ClassVar[str] = "relevance"
 
-    def __init__(self, options: Any, model: ModelInfo) -> None:
+    def __init__(self, options: Options, model: ModelInfo) -> None:
         super().__init__(options, model)
         self.positions, self.label = Ragged(), PerImage()
 

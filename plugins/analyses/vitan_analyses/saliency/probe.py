@@ -43,7 +43,7 @@ class SaliencyOptions(Options):
     )
 
 
-class SaliencyProbe(Probe):
+class SaliencyProbe(Probe[SaliencyOptions]):
     """IoU of the patches that hold most of a head's attention with those of the objects.
 
     Three sources: CLS, the mean over the patches, and the centre patch; each head, and all heads summed. CLS and
@@ -55,7 +55,7 @@ class SaliencyProbe(Probe):
     taps: ClassVar[frozenset[str]] = frozenset({"attention"})
     needs: ClassVar[frozenset[str]] = frozenset({"masks"})
 
-    def __init__(self, options: Any, model: ModelInfo) -> None:
+    def __init__(self, options: SaliencyOptions, model: ModelInfo) -> None:
         super().__init__(options, model)
         self.iou, self.size = PerImage(), PerImage()  # by block: (image, source, head + 1), all heads together last
         self.truth = PerImage()  # patches of the union, (image,), also of those left out
@@ -67,7 +67,7 @@ class SaliencyProbe(Probe):
 
     @classmethod
     @override
-    def preparation(cls, options: Any) -> TokenMasks:
+    def preparation(cls, options: SaliencyOptions) -> TokenMasks:
         return TokenMasks(options.protocol)
 
     @override
@@ -110,7 +110,7 @@ class SaliencyProbe(Probe):
             self.rows.add(block, index, torch.from_numpy(self._maps[i, shown, :, :-1]).flatten(-2))
 
     @override
-    def compute(self, n_batches: int) -> Result:
+    def compute(self) -> Result:
         """IoU of every head, and for each source and block what heads reach together.
 
         ``iou-SOURCE`` is (image, block, head) and ``iou-SOURCE-merged`` (image, block) for all heads summed, ``image``

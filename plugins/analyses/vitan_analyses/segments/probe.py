@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch
@@ -44,7 +44,7 @@ class SegmentsOptions(Options):
     )
 
 
-class SegmentsProbe(Probe):
+class SegmentsProbe(Probe[SegmentsOptions]):
     """NMI, ARI and purity of k-means against the categories of objects or parts, for each block.
 
     An object's feature is the mean over the patches that it covers, weighted by how much of each it covers. Objects
@@ -56,7 +56,7 @@ class SegmentsProbe(Probe):
     taps: ClassVar[frozenset[str]] = frozenset({"block"})
     needs: ClassVar[frozenset[str]] = frozenset({"masks"})
 
-    def __init__(self, options: Any, model: ModelInfo) -> None:
+    def __init__(self, options: SegmentsOptions, model: ModelInfo) -> None:
         super().__init__(options, model)
         self.features, self.labels, self.skipped = Ragged(), Ragged(), PerImage()
         self._masks = self.preparation(options)
@@ -66,7 +66,7 @@ class SegmentsProbe(Probe):
 
     @classmethod
     @override
-    def preparation(cls, options: Any) -> TokenMasks:
+    def preparation(cls, options: SegmentsOptions) -> TokenMasks:
         return TokenMasks(options.protocol)
 
     @override
@@ -90,7 +90,7 @@ class SegmentsProbe(Probe):
         self.skipped.add(0, batch.index, torch.stack([one["skipped"] for one in found]))
 
     @override
-    def compute(self, n_batches: int) -> Result:
+    def compute(self) -> Result:
         """Cluster every block; blocks run side by side and do not depend on how many do.
 
         ``objects`` is (block, metric), ``noise`` (metric,) what uniform noise in the shape of the features reaches,
@@ -151,5 +151,5 @@ class DenseSegmentsProbe(SegmentsProbe):
 
     @classmethod
     @override
-    def view_for(cls, options: Any) -> str:
+    def view_for(cls, options: SegmentsOptions) -> str:
         return "dense-paper" if options.protocol == "paper" else cls.view

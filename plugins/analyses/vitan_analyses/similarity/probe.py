@@ -63,7 +63,7 @@ class SimilarityOptions(Options):
         return value
 
 
-class SimilarityProbe(Probe):
+class SimilarityProbe(Probe[SimilarityOptions]):
     """Seven measures of similarity over the whole set, for CLS and for the mean over the patches of each block.
 
     Each sees something else: ``measures.MEASURES`` says what leaves it unchanged, its range, and what it says of
@@ -74,7 +74,7 @@ class SimilarityProbe(Probe):
     uses: ClassVar[Mapping[str, type[Recording]]] = {"pooled": Pooled}
     pooled: Pooled
 
-    def compute(self, n_batches: int) -> Result:  # noqa: ARG002  # batches do not matter here
+    def compute(self) -> Result:
         """Every block against every block of the same model, by every measure.
 
         Arrays ``MEASURE-KIND`` are (block, block). Raises ``MismatchError`` for fewer than four images, and

@@ -35,7 +35,7 @@ class SpectrumOptions(Options):
     )
 
 
-class SpectrumProbe(Probe):
+class SpectrumProbe(Probe[SpectrumOptions]):
     """Effective rank, participation ratio, spectral decay and intrinsic dimension of CLS and of the mean patch.
 
     Beside them the lengths of the patch tokens: few that are much longer than the rest hold global information in large
@@ -48,7 +48,7 @@ class SpectrumProbe(Probe):
     uses: ClassVar[Mapping[str, type[Recording]]] = {"pooled": Pooled}
     pooled: Pooled
 
-    def __init__(self, options: Any, model: ModelInfo) -> None:
+    def __init__(self, options: SpectrumOptions, model: ModelInfo) -> None:
         super().__init__(options, model)
         self.norms = PerImage()
 
@@ -57,7 +57,7 @@ class SpectrumProbe(Probe):
         patches = taps["block"][:, self.model.layout.patches].float()  # (batch, patch, channel)
         self.norms.add(block, batch.index, patches.norm(dim=-1))
 
-    def compute(self, n_batches: int) -> Result:  # noqa: ARG002  # batches do not matter here
+    def compute(self) -> Result:
         """Every measure for every block; what cannot be measured is nan, and its record says why."""
         blocks, grid = self.model.blocks, self.model.layout.grid
         kept = self.pooled.kept()

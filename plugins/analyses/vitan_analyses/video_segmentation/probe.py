@@ -50,7 +50,7 @@ class VideoSegmentationOptions(Options):
     shown: int = summary(6, ge=0, le=1000, description="how many videos are drawn, from the worst to the best")
 
 
-class VideoSegmentationProbe(Probe):
+class VideoSegmentationProbe(Probe[VideoSegmentationOptions]):
     """Carries the first masks of each video on by label propagation, and keeps J, F and the mask of every frame."""
 
     Options: ClassVar[type[Options]] = VideoSegmentationOptions
@@ -58,19 +58,19 @@ class VideoSegmentationProbe(Probe):
     needs: ClassVar[frozenset[str]] = frozenset({"video"})
     view: ClassVar[str] = "dense"
 
-    def __init__(self, options: Any, model: ModelInfo) -> None:
+    def __init__(self, options: VideoSegmentationOptions, model: ModelInfo) -> None:
         super().__init__(options, model)
         self.scores, self.masks = Ragged(), Ragged()  # by block: (object, 2) and bytes of a PNG
         self.names = Ragged()  # bytes of "VIDEO/FRAME"
         self.finish()
 
     @classmethod
-    def view_for(cls, options: Any) -> str:
+    def view_for(cls, options: VideoSegmentationOptions) -> str:
         """Dense frames follow the published size rule in the protocol ``paper``."""
         return "dense-paper" if (options.view, options.protocol) == ("dense", "paper") else str(options.view)
 
     @classmethod
-    def batching(cls, options: Any) -> Batching:  # noqa: ARG003  # whatever the options
+    def batching(cls, options: VideoSegmentationOptions) -> Batching:  # noqa: ARG003  # whatever the options
         """Video by video, in order."""
         return Batching(grouped=True)
 
@@ -128,7 +128,7 @@ class VideoSegmentationProbe(Probe):
         options = self.options
         return _propagation((rows, columns), options.window, options.top_k, options.temperature, str(tokens.device))
 
-    def compute(self, n_batches: int) -> Result:  # noqa: ARG002  # batches do not matter here
+    def compute(self) -> Result:
         """J & F of every block, overall and of each object (``group``), as the official evaluator counts them.
 
         Which block is best is bootstrapped over videos. Arrays hold J and F of every frame, the first and the last

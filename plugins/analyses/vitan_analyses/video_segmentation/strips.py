@@ -29,7 +29,7 @@ def draw(found: Predictions) -> Iterator[Picture | Animation]:
         return
     scores = {video: _mean(found, rows) for video, rows in found.videos.items()}
     ranked = sorted(scores, key=lambda video: scores[video])
-    shown = min(found.drawable.options.shown, len(ranked))  # type: ignore[attr-defined]
+    shown = min(found.drawable.options.shown, len(ranked))
     for place in dict.fromkeys(np.linspace(0, len(ranked) - 1, shown).round().astype(int).tolist()):
         yield from _video(found, ranked[place], scores[ranked[place]])
 
