@@ -5,6 +5,7 @@ The command line makes its options from the same models.
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from annotated_types import Ge, Gt, Le, Lt
@@ -22,6 +23,11 @@ class Options(BaseModel):
         """The options that decide what a pass records, as JSON values; the key of stored state is made of these."""
         late = {name for name, field in type(self).model_fields.items() if _is_summary(field.json_schema_extra)}
         return self.model_dump(mode="json", exclude=late)
+
+    def changed(self) -> str:
+        """The options that are not the defaults, as ``name=value``, in the order of their names."""
+        given = self.model_dump(mode="json", exclude_defaults=True)
+        return "; ".join(f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in sorted(given.items()))
 
 
 #: The options of a probe, or of what is drawn of it.

@@ -93,7 +93,7 @@ def test_the_paper_protocol_ends_with_the_published_numbers(key: str) -> None:
     objects = np.cumsum([len(rows) for rows in segments(key).labels.rows(0)])
     result = segments(key, int((objects < len(labels)).sum()) + 1).compute()
     assert np.array_equal(result.arrays["label"], labels)
-    assert {record.k for record in result.records if record.metric == "nmi-objects"} == {80}
+    assert {record.at for record in result.records if record.metric == "nmi"} == {80}
     np.testing.assert_allclose(result.arrays["objects"], GOLDEN[f"pipeline/{key}/k80_ninit10_nmi_ari_pur"], atol=0.02)
 
 

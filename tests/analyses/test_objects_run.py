@@ -81,4 +81,4 @@ def test_the_summary_is_made_again_without_a_pass(tmp_path) -> None:
     assert saliency.reused
     assert segments.reused
     assert np.array_equal(saliency.result.arrays["iou-cls"], before[0].result.arrays["iou-cls"])
-    assert {record.k for record in segments.result.records if record.metric == "nmi-objects"} == {3}
+    assert {record.at for record in segments.result.records if record.metric == "nmi"} == {3}

@@ -19,6 +19,8 @@ from .probe import Recording
 
 #: The kinds of vectors, with what figures call them.
 KINDS = {"cls": "CLS", "patches": "mean patch"}
+#: What records call them.
+TOKENS = {"cls": "cls", "patches": "mean-patch"}
 
 
 class Pooled(Recording):
@@ -129,6 +131,7 @@ def chosen(pooled: Pooled, token: str) -> tuple[str, PerImage]:
     return name, kept[name]
 
 
-def said(name: str, token: str) -> str:
-    """How a figure calls the vectors, and that they are not what was asked for where that is so."""
-    return KINDS[name] if name == token else f"{KINDS[name]}, because this model has no CLS"
+def said(token: str, asked: str) -> str:
+    """How a figure calls the vectors of a record's ``token``, and that they are not what was ``asked`` for."""
+    kind = next(kind for kind, known in TOKENS.items() if known == token)
+    return KINDS[kind] if kind == asked else f"{KINDS[kind]}, because this model has no CLS"

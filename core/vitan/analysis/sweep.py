@@ -14,7 +14,8 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from vitan.analysis.records import Record
+from .records import BEST, Record
+from .records import LEVEL as LEVEL_WITH_BEST
 
 Floats: TypeAlias = "npt.NDArray[np.float64]"
 
@@ -97,55 +98,35 @@ def best_blocks(
     return Sweep(mean, low, high, behind_low, behind_high, best, tuple(equals.tolist()), queries)
 
 
-def records_of(
-    sweep: Sweep,
-    metric: str,
-    blocks: Sequence[int],
-    *,
-    unit: str = "",
-    k: float | None = None,
-    group: str = "",
-    protocol: str = "default",
-    gap: str = "",
-) -> tuple[Record, ...]:
-    """``metric``, ``metric-low`` and ``metric-high`` of every block, and one ``metric-best-block``.
+def records_of(sweep: Sweep, metric: str, blocks: Sequence[int], *, gap: str = "", **more: Any) -> tuple[Record, ...]:
+    """A record of every block, with its interval; ``more`` are further fields of all of them.
 
-    The value of the last is the number of the block with the largest mean; its ``group`` lists all that cannot be told
-    from it (``blocks 8 9 11``). A block without a mean has ``gap`` as its ``group``, which says why.
+    The best block, and those that cannot be told from it, say so in ``label``. A block without a mean has the ``gap``.
     """
-    bounds = (("", sweep.mean), ("-low", sweep.low), ("-high", sweep.high))
-    made = [
+    return tuple(
         Record(
-            metric=f"{metric}{end}",
-            value=float(values[i]),
-            unit=unit,
-            higher_is_better=True,
+            metric=metric,
+            value=float(sweep.mean[i]),
+            low=_known(sweep.low[i]),
+            high=_known(sweep.high[i]),
             block=block,
-            k=k,
-            group=gap if gap and np.isnan(sweep.mean[i]) else group,
-            protocol=protocol,
+            label=_label(sweep, i),
+            gap=gap or "no query has a score" if np.isnan(sweep.mean[i]) else "",
+            n=sweep.queries,
+            **more,
         )
-        for end, values in bounds
         for i, block in enumerate(blocks)
-    ]
-    best = float("nan") if np.isnan(sweep.mean[sweep.best]) else float(blocks[sweep.best])
-    listed = names(sweep, blocks)
-    made.append(
-        Record(
-            metric=f"{metric}-best-block",
-            value=best,
-            k=k,
-            group=f"{group}: {listed}" if group else listed,
-            protocol=protocol,
-        )
     )
-    return tuple(made)
 
 
-def names(sweep: Sweep, blocks: Sequence[int]) -> str:
-    """The blocks that may be the best, in words: ``block 9``, or ``blocks 8 9 11``."""
-    numbers = " ".join(str(blocks[i]) for i in sweep.equals)
-    return f"block {numbers}" if len(sweep.equals) == 1 else f"blocks {numbers}"
+def _known(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)
+
+
+def _label(sweep: Sweep, row: int) -> str:
+    if np.isnan(sweep.mean[row]):
+        return ""
+    return BEST if row == sweep.best else LEVEL_WITH_BEST if row in sweep.equals else ""
 
 
 def _per_unit(values: Floats, units: Any, weights: Any) -> tuple[Floats, Floats]:

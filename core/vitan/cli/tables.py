@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .text import columns, number, terminal_width
 
 if TYPE_CHECKING:
-    from ..analysis.records import Record
     from ..engine.runner import Outcome
     from ..results.write import Written
 
@@ -23,18 +22,18 @@ _SHOWN_PICTURES = 8
 
 
 def headline(outcome: Outcome) -> Headline:
-    """The metrics that the analysis puts first, in the protocol that was asked for or the default one."""
-    found: Headline = {}
+    """What the analysis puts first, over all images: a column for each metric and token.
+
+    Where an analysis sweeps a parameter, the first value of it is shown.
+    """
+    columns: Headline = {}
     for metric in outcome.result.headline:
-        records = [r for r in outcome.result.records if r.metric == metric and r.head is None and not r.group]
-        chosen = _protocol(records, getattr(outcome.analysis.options, "protocol", "default"))
-        values: dict[int | None, float] = {}
+        records = [r for r in outcome.result.records if r.metric == metric and r.head is None and not r.of]
+        tokens = {record.token for record in records}
         for record in records:
-            if record.protocol == chosen:
-                values.setdefault(record.block, record.value)  # where an analysis sweeps k: the first
-        if values:
-            found[metric] = (records[0].unit, values)
-    return found
+            name = f"{metric} {record.token}" if len(tokens) > 1 else metric
+            columns.setdefault(name, (record.unit, {}))[1].setdefault(record.block, record.value)
+    return columns
 
 
 def one_model(outcomes: Sequence[Outcome]) -> list[str]:
@@ -97,11 +96,6 @@ def as_dict(outcome: Outcome, written: Written) -> dict[str, Any]:
     }
 
 
-def _protocol(records: Iterable[Record], asked: Any) -> str:
-    there = list(dict.fromkeys(record.protocol for record in records))
-    return next((name for name in (asked, "default") if name in there), there[0] if there else "")
-
-
 def _ends(values: dict[int | None, float]) -> str:
     blocks = sorted(block for block in values if block is not None)
     ends: list[int | None] = list(dict.fromkeys((blocks[0], blocks[-1]))) if blocks else [None]
@@ -119,12 +113,12 @@ def _data(outcomes: Sequence[Outcome]) -> str:
 
 
 def _nothing(outcomes: Sequence[Outcome]) -> list[str]:
-    """Where no metric has a value: why, as the records of the headline's metrics say it (``group`` of a gap)."""
+    """Where no metric has a value: why, as the records of the headline's metrics say it."""
     why = dict.fromkeys(
-        record.group
+        record.gap
         for outcome in outcomes
         for record in outcome.result.records
-        if record.metric in outcome.result.headline and record.group and not math.isfinite(record.value)
+        if record.metric in outcome.result.headline and record.gap
     )
     return [f"  (nothing: {'; '.join(why)})" if why else "  (nothing for a short table; see the pictures and records)"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -49,6 +50,11 @@ class Outcome:
         return self.drawable.model
 
     @property
+    def n(self) -> int:
+        """How many images were seen."""
+        return int(self.seen.place["images"]) - len(self.skipped)
+
+    @property
     def result(self) -> Result:
         """The numbers."""
         return self.drawable.result
@@ -90,15 +96,14 @@ def _outcome(job: Job, part: ModelPlan, one: Pass, analysis: Analysis, gathered:
     skipped = gathered.skipped(analysis)
     _check_skipped(job, skipped)
     result = probe.compute()
-    made: dict[str, Any] = {
-        "analysis": analysis.spec.name,
+    provenance: dict[str, Any] = {
         "model": model.info.name,
         "weights": model.digest,
         "dataset": job.dataset_name,
-        "n": job.n - len(skipped),
+        "fingerprint": job.fingerprint,
         "view": one.view.name,
     }
-    records: tuple[Record, ...] = tuple(replace(record, **made) for record in result.records)
+    records = filled(result.records, analysis, n=job.n - len(skipped), **provenance)
     drawable = Drawable(
         model=model.info,
         options=analysis.options,
@@ -119,6 +124,24 @@ def _outcome(job: Job, part: ModelPlan, one: Pass, analysis: Analysis, gathered:
         reused=gathered.reused(analysis),
         seen=one.seen(analysis),
     )
+
+
+def filled(records: Iterable[Record], analysis: Analysis, *, n: int, **provenance: Any) -> tuple[Record, ...]:
+    """The records with all that the probe leaves to the runner."""
+    metrics = {metric.name: metric for metric in analysis.spec.metrics}
+    how = {
+        "analysis": analysis.spec.name,
+        "protocol": getattr(analysis.options, "protocol", "default"),
+        "options": analysis.options.changed(),
+    }
+
+    def one(record: Record) -> Record:
+        known, fields = metrics.get(record.metric), {**how, **provenance}
+        if known is not None:
+            fields |= {"unit": record.unit or known.unit, "better": record.better or known.better}
+        return replace(record, **fields, n=n if record.n is None else record.n)
+
+    return tuple(one(record) for record in records)
 
 
 def _check_skipped(job: Job, skipped: tuple[Skipped, ...]) -> None:

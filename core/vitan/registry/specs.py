@@ -25,6 +25,8 @@ _NAME = re.compile(r"[a-z][a-z0-9_]*(?:-[A-Za-z0-9]+)*(?::[\w./@+-]+)?")
 #: A number that is known by mathematics: what it is, the value expected, the value got, and how far apart they may be.
 Anchor: TypeAlias = "tuple[str, float, float, float]"
 
+_METRIC = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
+
 #: Tensors by key, as a checkpoint holds them or as ``nn.Module.load_state_dict`` takes them.
 StateDict: TypeAlias = "Mapping[str, Tensor]"
 
@@ -116,7 +118,8 @@ class ModelSpec(Spec):
     ``build`` returns the module without weights. ``weights`` are the sources in order of preference; none means that
     ``build`` alone makes the model (a random baseline). ``formats`` are the checkpoints that fit besides the module's
     own state dict. ``mean`` and ``std`` normalise RGB in [0, 1]; ``image_size`` is in pixels.
-    ``taps`` and ``tokens`` are found from the module unless given.
+    ``taps`` and ``tokens`` are found from the module unless given. ``label`` and ``colour`` (``#rrggbb``) are what
+    figures call the model's family and draw it in; ``untrained`` models are baselines, not results of training.
     """
 
     family: str
@@ -132,6 +135,9 @@ class ModelSpec(Spec):
     paper: str = ""
     taps: TapMap | None = None
     tokens: Callable[[nn.Module], TokenLayout] | None = None
+    label: str = ""
+    colour: str = ""
+    untrained: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,17 +152,42 @@ class ModelCatalog(Spec):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Metric:
+    """What a metric of an analysis is: its entry in the glossary, and what the runner fills into its records.
+
+    ``better`` is ``higher``, ``lower`` or empty; ``low`` and ``high`` are the least and the largest value that it can
+    have, None where there is no bound. ``source`` is the paper, section or code that the definition comes from.
+
+    Raises ``ValueError`` for a name that is not lower-case words joined by hyphens.
+    """
+
+    name: str
+    summary: str
+    unit: str = ""
+    better: str = ""
+    low: float | None = None
+    high: float | None = None
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        if not _METRIC.fullmatch(self.name):
+            raise ValueError(f"bad name of a metric, {self.name!r}: use lower-case words joined by '-'")
+
+
+@dataclass(frozen=True, kw_only=True)
 class ProbeSpec(Spec):
     """One analysis: ``load`` returns the probe class, ``figures`` the function that draws its results.
 
     ``comparison`` is for probes that compute something between models (``Probe.compare``), and draws that. ``anchors``
-    are numbers that are known by mathematics alone, for ``vitan verify``: what, expected, got, tolerance.
+    are numbers that are known by mathematics alone, for ``vitan verify``: what, expected, got, tolerance. ``metrics``
+    are what its records may be of.
     """
 
     load: Callable[[], type[Probe]]
     figures: Callable[[], Draw] | None = None
     comparison: Callable[[], DrawComparison] | None = None
     anchors: Callable[[], Iterable[Anchor]] | None = None
+    metrics: tuple[Metric, ...] = ()
     paper: str = ""
 
 

@@ -3,29 +3,38 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeAlias
+from typing import NamedTuple
 
-from ..analysis.records import Record, from_csv
+from ..analysis.records import BEST, LEVEL, Record
+from ..analysis.tables import from_csv
 from ..errors import StoreError
 
-#: What makes numbers comparable: analysis, dataset, view, protocol, metric and k.
-Task: TypeAlias = "tuple[str, str, str, str, str, float | None]"
-
-_BOUNDS = ("-low", "-high")
-_BEST = "-best-block"
 #: How many blocks of the untrained model the published tables average.
 _UNTRAINED = 10
+
+
+class Task(NamedTuple):
+    """What makes numbers comparable."""
+
+    analysis: str
+    dataset: str
+    view: str
+    protocol: str
+    metric: str
+    token: str
+    parameter: str
+    at: float | None
 
 
 @dataclass(frozen=True)
 class Best:
     """The best block, from 0, of one model for one task.
 
-    ``blocks`` counts those that have a value. ``low`` and ``high`` are the interval of the value, and ``equals`` the
-    blocks that cannot be told from the best one, in words; None and empty where they are not known.
+    ``blocks`` counts those that have a value. ``low`` and ``high`` are the interval of the value; ``equals`` are the
+    blocks that cannot be told from the best one, itself included, where an analysis has found them.
     """
 
     task: Task
@@ -36,7 +45,7 @@ class Best:
     unit: str
     low: float | None
     high: float | None
-    equals: str
+    equals: tuple[int, ...]
 
 
 def read_records(folder: Path) -> tuple[Record, ...]:
@@ -56,78 +65,47 @@ def read_records(folder: Path) -> tuple[Record, ...]:
 def best_blocks(records: Iterable[Record]) -> list[Best]:
     """One for each task and model that has values by block and says which direction is better, in the records' order.
 
-    Of equal blocks the first counts. Heads, groups, comparisons and values that are not finite are left out.
+    Of equal blocks the first counts. Heads, parts of the whole, comparisons and missing values are left out.
     """
-    curves: dict[tuple[Task, str], dict[int, Record]] = {}
-    words: dict[tuple[Task, str], str] = {}
+    curves: dict[tuple[Task, str], list[Record]] = {}
     for record in records:
-        if record.other or record.head is not None:
-            continue
-        key = (_task(record), record.model)
-        if record.metric.endswith(_BEST):
-            words[key] = record.group
-        elif record.block is not None and not record.group and record.higher_is_better is not None:
-            curves.setdefault(key, {})[record.block] = record
-    return [
-        best
-        for key, curve in curves.items()
-        if not _is_bound(key, curves) and (best := _best(key, curve, curves, words)) is not None
-    ]
+        if _is_swept(record) and record.better and math.isfinite(record.value):
+            curves.setdefault((_task(record), record.model), []).append(record)
+    return [_best(task, model, curve) for (task, model), curve in curves.items()]
 
 
-def as_published(records: Iterable[Record]) -> list[Record]:
+def as_published(records: Iterable[Record], untrained: Collection[str]) -> list[Record]:
     """The records as the published tables take them: an untrained model has one value, the mean of its first 10 blocks.
 
-    It is given to its first block, as there.
+    It is given to its first block, as there. ``untrained`` are the names of such models.
     """
     kept: list[Record] = []
-    untrained: dict[tuple[Task, str], list[Record]] = {}
+    curves: dict[tuple[Task, str], list[Record]] = {}
     for record in records:
-        if record.model.startswith("random-") and record.block is not None and not record.group:
-            untrained.setdefault((_task(record), record.model), []).append(record)
+        if record.model in untrained and _is_swept(record):
+            curves.setdefault((_task(record), record.model), []).append(record)
         else:
             kept.append(record)
-    for curve in untrained.values():
+    for curve in curves.values():
         first = sorted(curve, key=lambda record: record.block or 0)
         value = math.fsum(record.value for record in first[:_UNTRAINED]) / len(first[:_UNTRAINED])
-        kept += [replace(record, value=value) for record in first]
+        kept += [replace(record, value=value, low=None, high=None, label="", gap="") for record in first]
     return kept
 
 
+def _is_swept(record: Record) -> bool:
+    return record.block is not None and record.head is None and not record.other and not record.of
+
+
 def _task(record: Record) -> Task:
-    return (record.analysis, record.dataset, record.view, record.protocol, record.metric, record.k)
+    return Task(*(getattr(record, name) for name in Task._fields))
 
 
-def _named(key: tuple[Task, str], change: str) -> tuple[Task, str]:
-    """The same with something at the end of the metric's name."""
-    (analysis, dataset, view, protocol, metric, k), model = key
-    return (analysis, dataset, view, protocol, f"{metric}{change}", k), model
-
-
-def _is_bound(key: tuple[Task, str], curves: Mapping[tuple[Task, str], object]) -> bool:
-    (analysis, dataset, view, protocol, metric, k), model = key
-    end = next((end for end in _BOUNDS if metric.endswith(end)), None)
-    return end is not None and ((analysis, dataset, view, protocol, metric.removesuffix(end), k), model) in curves
-
-
-def _best(
-    key: tuple[Task, str],
-    curve: Mapping[int, Record],
-    curves: Mapping[tuple[Task, str], Mapping[int, Record]],
-    words: Mapping[tuple[Task, str], str],
-) -> Best | None:
-    known = {block: record.value for block, record in sorted(curve.items()) if math.isfinite(record.value)}
-    if not known:
-        return None
-    higher = next(iter(curve.values())).higher_is_better
-    block = max(known, key=known.__getitem__) if higher else min(known, key=known.__getitem__)  # the first of equals
-    low, high = (_bound(curves.get(_named(key, end), {}), block) for end in _BOUNDS)
-    unit, equals = curve[block].unit, words.get(_named(key, _BEST), "")
-    return Best(*key, block, len(known), known[block], unit, low, high, equals)
-
-
-def _bound(curve: Mapping[int, Record], block: int) -> float | None:
-    return curve[block].value if block in curve and math.isfinite(curve[block].value) else None
+def _best(task: Task, model: str, curve: Sequence[Record]) -> Best:
+    by_block = sorted(curve, key=lambda record: record.block or 0)  # of equals the first is taken
+    best = (max if by_block[0].better == "higher" else min)(by_block, key=lambda record: record.value)
+    level = tuple(record.block or 0 for record in by_block if record.label in (BEST, LEVEL))
+    return Best(task, model, best.block or 0, len(curve), best.value, best.unit, best.low, best.high, level)
 
 
 def select(found: Sequence[Best], metrics: Sequence[str] = (), analyses: Sequence[str] = ()) -> list[Best]:
@@ -135,5 +113,5 @@ def select(found: Sequence[Best], metrics: Sequence[str] = (), analyses: Sequenc
     return [
         best
         for best in found
-        if (not metrics or best.task[4] in metrics) and (not analyses or best.task[0] in analyses)
+        if (not metrics or best.task.metric in metrics) and (not analyses or best.task.analysis in analyses)
     ]

@@ -19,7 +19,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..analysis.records import Record, to_csv
+from ..analysis.records import Record
+from ..analysis.tables import to_csv
 from ..anatomy import NAMED_BLOCKS
 from ..errors import DataError
 from ..files import replacing_folder
@@ -139,20 +140,27 @@ def _read(path: Path) -> Iterator[Record]:
 
 
 def _knn(dataset: str, content: Any) -> Iterator[Record]:
-    common: dict[str, Any] = {"analysis": "knn", "dataset": dataset, "view": "crop", "unit": "%"}
+    common: dict[str, Any] = {
+        "analysis": "knn",
+        "dataset": dataset,
+        "view": "crop",
+        "token": "cls",
+        "unit": "%",
+        "better": "higher",
+    }
     for k, scores in content.items():
         for name in ("top1", "top5"):
-            yield Record(**common, metric=f"knn-{name}", k=float(k), value=float(scores[name]), higher_is_better=True)
+            yield Record(**common, metric=f"knn-{name}", parameter="k", at=float(k), value=float(scores[name]))
 
 
 def _retrieval(dataset: str, content: Any) -> Iterator[Record]:
     common: dict[str, Any] = {"analysis": "retrieval", "dataset": dataset, "view": "thumbnail"}
-    common |= {"unit": "fraction", "higher_is_better": True}
+    common |= {"token": "cls", "unit": "fraction", "better": "higher"}
     for letter, name in _PROTOCOLS.items():
         if f"map{letter}" in content:
             yield Record(**common, metric=f"map-{name}", value=float(content[f"map{letter}"]))
             for k, value in zip(content.get("ks", ()), content.get(f"mpr{letter}", ()), strict=False):
-                yield Record(**common, metric=f"mp-{name}", value=float(value), k=float(k))
+                yield Record(**common, metric=f"mp-{name}", value=float(value), parameter="k", at=float(k))
 
 
 def _keypoints(_what: str, content: Any) -> Iterator[Record]:
@@ -162,11 +170,11 @@ def _keypoints(_what: str, content: Any) -> Iterator[Record]:
         if key in content:
             values = [float(value) for value in content[key]]
             mean = 100 * sum(values) / len(values)
-            yield Record(**common, metric="pck", k=alpha, value=mean, higher_is_better=True)
+            yield Record(**common, metric="pck", parameter="alpha", at=alpha, value=mean, better="higher")
 
 
 def _video(path: Path, view: str) -> Iterator[Record]:
-    """The row of all objects, or a row for each object with its name as the group."""
+    """The row of all objects, or a row for each object with its name."""
     common: dict[str, Any] = {
         "analysis": "video-segmentation",
         "dataset": "davis2017",
@@ -175,8 +183,9 @@ def _video(path: Path, view: str) -> Iterator[Record]:
     }
     with path.open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
-            group = row.pop("Sequence", "")
+            name = row.pop("Sequence", "")
+            of = "object" if name else ""
             for heading, value in row.items():
                 metric = heading.lower().replace("&", "-and-")
-                better = not metric.endswith("decay")
-                yield Record(**common, metric=metric, value=float(value), group=group, higher_is_better=better)
+                better = "lower" if metric.endswith("decay") else "higher"
+                yield Record(**common, metric=metric, value=float(value), of=of, name=name, better=better)

@@ -11,7 +11,8 @@ import numpy as np
 
 from ..analysis.figures import Drawable
 from ..analysis.probe import Probe, Recording
-from ..analysis.records import Result, from_csv
+from ..analysis.records import Result
+from ..analysis.tables import from_csv
 from ..anatomy import ModelInfo, TokenLayout
 from ..data.samples import Dataset, Sample
 from ..data.views import make_view
@@ -122,8 +123,14 @@ def _result(folder: Path, headline: Sequence[str]) -> Result:
     about = json.loads((folder / "arrays.json").read_text(encoding="utf-8"))
     with np.load(folder / "arrays.npz") as stored:
         arrays = {name: stored[name] for name in stored.files}
-    axes = {name: tuple(each["axes"]) for name, each in about.items() if each["axes"]}
-    return Result(records=records, arrays=arrays, axes=axes, headline=tuple(headline))
+    between: dict[tuple[str, str], dict[str, Any]] = {}
+    axes: dict[str, tuple[str, ...]] = {}
+    for key, facts in about.items():
+        if "between" in facts:
+            between.setdefault((facts["between"][0], facts["between"][1]), {})[facts["name"]] = arrays.pop(key)
+        if facts["axes"]:
+            axes[facts.get("name", key)] = tuple(facts["axes"])
+    return Result(records=records, arrays=arrays, axes=axes, between=between, headline=tuple(headline))
 
 
 def _probe(analysis: Analysis, model: ModelInfo, seen: Seen, store: Store, folder: Path) -> Probe:

@@ -24,10 +24,11 @@ import numpy as np
 from PIL import Image
 
 from ..analysis.figures import Animation, Drawing, File, Picture, Plot
-from ..analysis.records import COLUMNS, Result, to_csv
+from ..analysis.records import SCHEMA, Result
+from ..analysis.tables import from_csv, to_csv
 from ..engine.job import Job
 from ..engine.plan import AnalysisPlan, Plan
-from ..engine.runner import Outcome
+from ..engine.runner import Outcome, filled
 from ..files import replacing_folder, slug, write_text
 from .provenance import provenance
 
@@ -100,10 +101,10 @@ def _compare(group: Sequence[Outcome]) -> Result | None:
     if result is None:
         return None
     weights = {outcome.model.name: outcome.weights for outcome in group}
-    common: dict[str, Any] = {"analysis": first.analysis.spec.name, "dataset": first.drawable.dataset_name}
-    view, n = first.drawable.view.name, first.result.records[0].n
-    records = [replace(r, **common, weights=weights[r.model], view=view, n=n) for r in result.records]
-    return replace(result, records=tuple(records))
+    common = {"dataset": first.drawable.dataset_name, "view": first.drawable.view.name}
+    common["fingerprint"] = first.result.records[0].fingerprint
+    records = filled(result.records, first.analysis, n=first.n, **common)
+    return replace(result, records=tuple(replace(record, weights=weights[record.model]) for record in records))
 
 
 def _draw_comparison(group: Sequence[Outcome], result: Result | None) -> list[Drawing]:
@@ -116,25 +117,22 @@ def _draw_comparison(group: Sequence[Outcome], result: Result | None) -> list[Dr
 def _write_result(result: Result, folder: Path) -> None:
     (folder / "records.csv").write_text(to_csv(result.records), encoding="utf-8")
     arrays: dict[str, Any] = dict(result.arrays)
-    np.savez_compressed(folder / "arrays.npz", **arrays)
-    axes = {
+    axes: dict[str, dict[str, Any]] = {
         name: {"shape": list(array.shape), "axes": list(result.axes.get(name, ()))} for name, array in arrays.items()
     }
+    for number, (models, pair) in enumerate(result.between.items()):
+        for name, array in pair.items():
+            key, shape = f"{name}.{number}", {"shape": list(array.shape), "axes": list(result.axes.get(name, ()))}
+            arrays[key], axes[key] = array, {**shape, "name": name, "between": list(models)}
+    np.savez_compressed(folder / "arrays.npz", **arrays)
     (folder / "arrays.json").write_text(json.dumps(axes, indent=1) + "\n", encoding="utf-8")
 
 
 def write_root(folder: Path) -> Path:
-    """Gather all records below ``folder`` into ``records.csv`` at its root.
-
-    Values go by the names of their columns: an older version may have written fewer of them.
-    """
-    out = io.StringIO()
-    writer = csv.DictWriter(out, COLUMNS, restval="", extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
-    for path in sorted(folder.glob("*/*/*/records.csv")):
-        with path.open(encoding="utf-8", newline="") as file:
-            writer.writerows(csv.DictReader(file))
-    write_text(folder / "records.csv", out.getvalue())
+    """Gather all records below ``folder`` into ``records.csv`` at its root; tables of older versions are upgraded."""
+    paths = sorted(folder.glob("*/*/*/records.csv"))
+    records = [record for path in paths for record in from_csv(path.read_text(encoding="utf-8"))]
+    write_text(folder / "records.csv", to_csv(records))
     return folder / "records.csv"
 
 
@@ -205,5 +203,6 @@ def _provenance(outcome: Outcome, job: Job) -> dict[str, object]:
         "skipped": [{"index": skipped.index, "why": skipped.why} for skipped in outcome.skipped],
         "headline": list(outcome.result.headline),
         "state": {**asdict(outcome.seen), "reused": outcome.reused},
+        "schema": SCHEMA,
         **provenance(job.plan.device),
     }

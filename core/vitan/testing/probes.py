@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby, permutations
@@ -13,7 +15,7 @@ from torch import Tensor
 
 from ..analysis.figures import Drawable
 from ..analysis.probe import Probe
-from ..analysis.records import Result
+from ..analysis.records import Record, Result, identity
 from ..anatomy import TAPS, ModelInfo, TokenLayout
 from ..data.batch import Batch, Window
 from ..data.views import View, make_view
@@ -24,6 +26,7 @@ from .made_up import PARTS, MadeUp
 
 _DEPTH, _HEADS, _DIM, _PATCH = 3, 4, 16, 8
 _N = PARTS[-1].stop
+_SLACK = 1e-4  # of a value at the end of its range, for rounding
 _LAYOUT = TokenLayout(("cls",), (4, 4))
 
 
@@ -45,7 +48,7 @@ def check_probe(spec: ProbeSpec, *, draw: bool = True, **options: Any) -> None:
     feed = _Feed(kind, chosen)
     whole = feed.run(range(_N))
     result = whole.compute()
-    _check_result(spec.name, result)
+    _check_result(spec, result)
     _check_merging(spec.name, feed, whole, result)
     feed.run(range(_N), dtype=torch.float16).compute()
     if draw and spec.figures:
@@ -59,7 +62,7 @@ def check_probe(spec: ProbeSpec, *, draw: bool = True, **options: Any) -> None:
     if spec.comparison:
         between = kind.compare([whole, whole])
         assert between is not None, f"{spec.name}: it draws comparisons, but compares nothing"
-        _check_result(spec.name, between)
+        _check_result(spec, between)
         list(spec.comparison()([feed.drawable(result)] * 2, between))
 
 
@@ -183,15 +186,44 @@ def _noise(image: int, top: int, left: int, block: int, *shape: int) -> Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
 
 
-def _check_result(name: str, result: Result) -> None:
+def _check_result(spec: ProbeSpec, result: Result) -> None:
+    name = spec.name
     assert result.records, f"{name}: compute gave no record"
     for array, values in result.arrays.items():
         axes = result.axes.get(array)
         assert axes is not None, f"{name}: the array {array} has no axes"
         assert len(axes) == values.ndim, f"{name}: the array {array} of shape {values.shape} has axes {axes}"
+    _check_records(name, result.records)
+    _check_metrics(spec, result.records)
     metrics = {record.metric for record in result.records}
     unknown = set(result.headline) - metrics
     assert not unknown, f"{name}: the headline names {sorted(unknown)}, of which there is no record"
+
+
+def _check_records(name: str, records: Sequence[Record]) -> None:
+    """Each is one value that nothing else identifies, or nan with a reason."""
+    keys = Counter(identity(record) for record in records)
+    twice = [key for key, count in keys.items() if count > 1]
+    assert not twice, f"{name}: {len(twice)} records are told from others by nothing, such as {twice[0]}"
+    for record in records:
+        bare = math.isnan(record.value) and not record.gap
+        assert not bare, f"{name}: {record.metric} is nan and no gap says why: {record}"
+
+
+def _check_metrics(spec: ProbeSpec, records: Sequence[Record]) -> None:
+    """Where an analysis declares its metrics, its records are of these and in their ranges."""
+    known = {metric.name: metric for metric in spec.metrics}
+    for record in records if known else ():
+        assert record.metric in known, f"{spec.name}: {record.metric} is not among the metrics of its spec"
+        metric, low, high = known[record.metric], record.low, record.high
+        for value in (record.value, low, high):
+            if value is not None and not math.isnan(value):
+                least = -math.inf if metric.low is None else metric.low
+                most = math.inf if metric.high is None else metric.high
+                slack = _SLACK * max(1.0, abs(value))
+                assert least - slack <= value <= most + slack, (
+                    f"{spec.name}: {record.metric} of {value} is out of range"
+                )
 
 
 def _check_merging(name: str, feed: _Feed, whole: Probe, result: Result) -> None:

@@ -132,17 +132,14 @@ def cluster_all(
         return dict(zip(jobs, pool.map(one, jobs.values()), strict=True))
 
 
-def records(found: Mapping[Key, Agreement | Gap], k: int, protocol: str = "default") -> Iterator[Record]:
-    """A record for each measure of each name and block; the floor has no block."""
+def records(found: Mapping[Key, Agreement | Gap], k: int, tokens: Mapping[str, str]) -> Iterator[Record]:
+    """A record for each measure of each name and block; ``tokens`` says which token a name is.
+
+    What noise in the shape of the features reaches is a metric of its own, and has no block.
+    """
     for (name, block), result in found.items():
-        why = f"not clustered: {result.why}" if isinstance(result, Gap) else ""
+        gap = f"not clustered: {result.why}" if isinstance(result, Gap) else ""
         for metric, value in zip(METRICS, values(result), strict=True):
-            yield Record(
-                metric=f"{metric}-{name}",
-                value=value,
-                higher_is_better=True,
-                block=None if name == FLOOR else block,
-                k=k,
-                group=why,
-                protocol=protocol,
-            )
+            where: dict[str, Any] = {} if name == FLOOR else {"block": block, "token": tokens[name]}
+            metric = f"{metric}-{FLOOR}" if name == FLOOR else metric
+            yield Record(metric=metric, value=value, parameter="clusters", at=k, gap=gap, **where)

@@ -187,7 +187,7 @@ def test_what_is_not_there_is_not_drawn() -> None:
 
 
 def test_a_type_of_head_that_is_not_known_is_drawn_last() -> None:
-    made_up = Record(metric="head-type", value=1.0, block=0, head=0, group="made up")
+    made_up = Record(metric="head-type", value=1.0, block=0, head=0, label="made up")
     result = replace(measured(SQUARE, (0, 1, 2), 4), records=(made_up,))
     assert "made up (1)" in texts(figures(drawable(result=result))["overview"])
 

@@ -72,8 +72,12 @@ def run(layout: TokenLayout, attention: Tensor | None = None, size: int = 2, **o
     return probe.compute()
 
 
-def one(result: Result, metric: str, block: int | None = None, head: int | None = None) -> float:
-    (value,) = [r.value for r in result.records if (r.metric, r.block, r.head) == (metric, block, head)]
+def one(
+    result: Result, metric: str, block: int | None = None, head: int | None = None, name: str = "", token: str = ""
+) -> float:
+    wanted = (metric, block, head, name)
+    values = [r.value for r in result.records if (r.metric, r.block, r.head, r.name) == wanted and token in r.token]
+    (value,) = values
     return value
 
 
@@ -265,8 +269,8 @@ def test_a_head_that_looks_at_no_patch() -> None:
     assert (result.arrays["attention-offset"][0, 0] == 0).all()
     assert one(result, "null-rows", 0, 0) == 16 * IMAGES
     assert one(result, "null-images") == IMAGES
-    assert one(result, "entropy", 0, 0) == 0
-    assert one(result, "head-type-sink", 0, 0) == 1
+    assert one(result, "entropy", 0, 0, token="patch-tokens") == 0
+    assert one(result, "head-type-score", 0, 0, name="sink") == 1
     left_out = run(CLS, attention, exclude_null=True)
     assert math.isnan(one(left_out, "attention-distance-without-null", 0, 0))
     counted = left_out.arrays["attention-distance-without-null"][:, 0, 1:].mean()
@@ -291,8 +295,9 @@ def test_metrics_of_cls_are_absent_without_one() -> None:
     result = run(BARE)
     named = {*result.arrays, *(record.metric for record in result.records)}
     assert not [name for name in named if name.endswith("-cls")]
+    assert not [record for record in result.records if "cls" in (record.token, record.name)]
     assert "patch-to-cls" in run(WIDE).arrays
-    masses = [one(run(WIDE), f"mass-on-{role}", 0) for role in ("cls", "register", "patches")]
+    masses = [one(run(WIDE), "mass-on-token", 0, name=role) for role in ("cls", "register", "patch")]
     assert sum(masses) == pytest.approx(1, abs=1e-6)
 
 
@@ -313,11 +318,11 @@ def test_some_blocks_only() -> None:
     result = feed(probe, attention, values, range(IMAGES)).compute()
     whole = run(CLS)
     np.testing.assert_array_equal(result.arrays["entropy"], whole.arrays["entropy"][:, 1:])
-    assert one(result, "entropy", 2, 3) == one(whole, "entropy", 2, 3)
+    assert one(result, "entropy", 2, 3, token="cls") == one(whole, "entropy", 2, 3, token="cls")
     assert "rollout" not in result.arrays
     (note,) = [r for r in result.records if r.metric.startswith("rollout")]
     assert math.isnan(note.value)
-    assert "every block" in note.group
+    assert "every block" in note.gap
 
 
 def test_distances_in_three_units() -> None:
@@ -371,7 +376,7 @@ def test_patterns_that_follow_the_label_are_found() -> None:
     assert shuffled["pattern-purity"] == pytest.approx(1 / 3)
     result = run(CLS, patterns=True)
     assert result.arrays["attention-patterns"].shape == (IMAGES, 17)
-    assert {r.metric for r in result.records if r.k == 2} == {"pattern-nmi", "pattern-ari", "pattern-purity"}
+    assert {r.metric for r in result.records if r.at == 2} == {"pattern-nmi", "pattern-ari", "pattern-purity"}
 
 
 def test_summary_options_keep_the_stored_state() -> None:

@@ -107,10 +107,11 @@ def test_records_tell_how_few_patches_hold_the_mass() -> None:
     probe.update_block(2, {"attention": seen}, batch(0))
     result = probe.compute()
     area, mean_area, peak, mean_peak = result.records
-    assert (area.metric, area.block, area.head, area.group, area.k) == ("mask-area-cls", 2, 0, "image 0", 0.6)
+    assert (area.metric, area.token, area.block, area.head) == ("mask-area", "cls", 2, 0)
+    assert (area.of, area.name, area.parameter, area.at) == ("image", "0", "mass", 0.6)
     assert area.value == pytest.approx(2 / 16)
-    assert (peak.metric, peak.value) == ("peak-cls", pytest.approx(0.5))
-    assert (mean_area.head, mean_area.group, mean_area.value) == (None, "", area.value)
+    assert (peak.metric, peak.value) == ("peak", pytest.approx(0.5))
+    assert (mean_area.head, mean_area.of, mean_area.value) == (None, "", area.value)
     assert result.headline == (mean_area.metric, mean_peak.metric)
 
 

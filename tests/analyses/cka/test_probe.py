@@ -67,14 +67,14 @@ def published():
     for name, make in (("dino", golden_vits.dino), ("clip", golden_vits.clip)):
         model, images = make()
         probes.append(golden_vits.show(CkaProbe(options, golden_vits.info(model, name)), model, images))
-    return CkaProbe.compare(probes).arrays
+    return CkaProbe.compare(probes)
 
 
 @pytest.mark.golden
 @pytest.mark.parametrize("kind", KINDS)
 def test_published_norms_of_two_models(published, kind):
     """All layers; of CLS only those that the published code could compare: the first never changes."""
-    found, expected = published[f"{kind}-norms dino clip"], GOLDEN[f"cka_vit/{THEIRS[kind]}_f64"]
+    found, expected = published.between["dino", "clip"][f"{kind}-norms"], GOLDEN[f"cka_vit/{THEIRS[kind]}_f64"]
     skipped = found.shape[0] - expected.shape[0]
     assert skipped == (1 if kind == "cls" else 0)
     np.testing.assert_allclose(found[skipped:, skipped:], expected, atol=2e-6)
@@ -86,8 +86,8 @@ def test_published_norms_of_two_models(published, kind):
 @pytest.mark.golden
 @pytest.mark.parametrize("kind", [kind for kind in THEIRS if f"cka_last/{THEIRS[kind]}" in GOLDEN.files])
 def test_published_last_blocks(published, kind):
-    assert published[f"last-{kind}"][0, 1] == pytest.approx(float(GOLDEN[f"cka_last/{THEIRS[kind]}"]), abs=2e-5)
-    assert published[f"last-{kind}"].diagonal() == pytest.approx([1, 1], abs=1e-12)
+    assert published.arrays[f"last-{kind}"][0, 1] == pytest.approx(float(GOLDEN[f"cka_last/{THEIRS[kind]}"]), abs=2e-5)
+    assert published.arrays[f"last-{kind}"].diagonal() == pytest.approx([1, 1], abs=1e-12)
 
 
 @pytest.mark.golden
@@ -166,8 +166,8 @@ def test_a_last_batch_of_fewer_than_four_is_left_out_and_said():
     kept = _watched("a", features, [*THREE[:2], THREE[2][:3]], batch=4).compute()
     without = _watched("a", features, THREE[:2], batch=4).compute()
     np.testing.assert_array_equal(kept.arrays["all-blocks"], without.arrays["all-blocks"])
-    said = {record.metric: (record.value, record.group) for record in kept.records if record.block is None}
-    assert said == {"minibatches": (2, ""), "images-left-out": (3, "in a batch of fewer than 4")}
+    said = {record.metric: (record.value, record.at) for record in kept.records if record.block is None}
+    assert said == {"minibatches": (2, 4), "images-left-out": (3, 4)}
 
 
 def test_a_last_batch_of_four_counts_as_its_images():
@@ -189,10 +189,10 @@ def test_broken_activations_are_named_gaps():
     features = _features(5)
     features[0, 2, 3, 1] = np.nan
     result = _watched("a", features, THREE).compute()
-    gaps = {(r.metric, r.block): r.group for r in result.records if r.block is not None}
-    assert gaps["cka-with-last-all", 0] == "block 0: it is not finite everywhere"
-    assert gaps["cka-with-last-patches", 0] == "block 0: it is not finite everywhere"
-    assert gaps["cka-with-last-cls", 0] == gaps["cka-with-last-all", 1] == ""
+    gaps = {(r.token, r.block): r.gap for r in result.records if r.metric == "cka-with-last"}
+    assert gaps["all-tokens", 0] == "block 0: it is not finite everywhere"
+    assert gaps["mean-patch", 0] == "block 0: it is not finite everywhere"
+    assert gaps["cls", 0] == gaps["all-tokens", 1] == ""
     assert np.isnan(result.arrays["all-blocks"][0]).all()
     assert np.isfinite(result.arrays["all-blocks"][1, 1])
 
@@ -203,34 +203,34 @@ def test_broken_activations_are_named_gaps():
 def test_models_are_compared_by_image():
     first, second = _features(1), _features(2, blocks=3, channels=5)
     result = CkaProbe.compare([_watched("a", first, THREE), _watched("b", second, THREE)])
-    between = result.arrays["cls a b"]
+    between = result.between["a", "b"]["cls"]
     assert between.shape == (2, 3)
     assert between[1, 2] == pytest.approx(_whole(first[1, :, 0], second[2, :, 0]), abs=1e-6)
-    assert result.arrays["all-norms a b"].shape == (4, 6)
+    assert result.between["a", "b"]["all-norms"].shape == (4, 6)
     np.testing.assert_allclose(result.arrays["last-cls"], [[1, between[1, 2]], [between[1, 2], 1]])
-    shown = {(r.metric, r.model, r.other) for r in result.records}
-    words = ("cls", "patches", "all", "all-se", "spatial", "spatial-se")
-    assert shown == {(f"cka-last-{word}", "a", "b") for word in words}
+    shown = {(r.metric, r.token, r.model, r.other, r.error is not None) for r in result.records}
+    tokens = {"cls": False, "mean-patch": False, "all-tokens": True, "patch-tokens": True}  # which have an error
+    assert shown == {("cka-last", token, "a", "b", error) for token, error in tokens.items()}
 
 
 def test_a_model_without_cls_leaves_named_gaps():
     probes = [_watched("a", _features(1), ALL), _watched("b", _features(2), ALL, TokenLayout((), (2, 2)))]
     result = CkaProbe.compare(probes)
     assert np.isnan(result.arrays["last-cls"][0, 1])
-    assert {r.group for r in result.records if r.metric == "cka-last-cls"} == {"b has no CLS"}
+    assert {r.gap for r in result.records if r.token == "cls"} == {"b has no CLS"}
     assert np.isfinite(result.arrays["last-patches"]).all()
-    assert "cls a b" not in result.arrays
+    assert "cls" not in result.between["a", "b"]
 
 
 def test_many_models_are_compared_by_their_last_blocks_alone():
     probes = [_watched(f"m{i}", _features(i), ALL) for i in range(7)]
     few = CkaProbe.compare(probes)
     assert few.arrays["last-all"].shape == (7, 7)
-    assert not [name for name in few.arrays if name.startswith("all-blocks")]
+    assert not few.between
     asked = [_watched(f"m{i}", _features(i), ALL, pairs=True) for i in range(7)]
-    every = CkaProbe.compare(asked).arrays
-    assert len([name for name in every if name.startswith("all-blocks ")]) == 21
-    np.testing.assert_allclose(every["all-blocks m2 m5"][-1, -1], few.arrays["last-all"][2, 5])
+    every = CkaProbe.compare(asked).between
+    assert len([pair for pair in every.values() if "all-blocks" in pair]) == 21
+    np.testing.assert_allclose(every["m2", "m5"]["all-blocks"][-1, -1], few.arrays["last-all"][2, 5])
 
 
 @pytest.mark.parametrize(

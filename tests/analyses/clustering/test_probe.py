@@ -133,7 +133,7 @@ def test_a_model_without_cls_has_only_its_patches():
     features, labels = _blobs()
     result = _watched(features[:, 2:], labels, TokenLayout((), (1, 2))).compute()
     assert set(result.arrays) == {"patches", FLOOR, "label"}
-    assert result.headline == ("purity-patches", "nmi-patches")
+    assert {record.token for record in result.records} == {"mean-patch", ""}
 
 
 def test_the_order_of_images_and_the_number_of_workers_do_not_matter(monkeypatch):
@@ -183,8 +183,8 @@ def test_what_is_not_finite_is_a_named_gap():
     result = _watched(features, labels).compute()
     assert np.isnan(result.arrays["cls"]).all()
     assert np.isfinite(result.arrays["patches"]).all()
-    gaps = {record.metric for record in result.records if record.group == "not clustered: some features are not finite"}
-    assert gaps == {"nmi-cls", "ari-cls", "purity-cls"}
+    gaps = {(r.metric, r.token) for r in result.records if r.gap == "not clustered: some features are not finite"}
+    assert gaps == {("nmi", "cls"), ("ari", "cls"), ("purity", "cls")}
 
 
 def test_features_that_hardly_differ_are_a_named_gap():
@@ -192,7 +192,7 @@ def test_features_that_hardly_differ_are_a_named_gap():
     features[:, 0] = 3.0  # CLS says the same of every picture
     result = _watched(features, labels).compute()
     assert np.isnan(result.arrays["cls"]).all()
-    assert {record.group for record in result.records if record.metric == "nmi-cls"} == {
+    assert {r.gap for r in result.records if (r.metric, r.token) == ("nmi", "cls")} == {
         "not clustered: only 1 of 40 features differ, too few for 2 clusters"
     }
 

@@ -13,6 +13,8 @@ import golden
 import vitan_analyses.knn
 import vitan_datasets.folder
 from toys import toy_plugins
+from vitan.analysis.recordings import TOKENS
+from vitan.analysis.records import BEST, LEVEL
 from vitan.anatomy import ModelInfo, TokenLayout
 from vitan.data.batch import Batch
 from vitan.data.samples import Sample
@@ -60,7 +62,7 @@ def blobs(n=60):
 
 
 def records(result, metric):
-    return {(r.block, r.k): r for r in result.records if r.metric == metric and not r.group.startswith("not")}
+    return {(r.block, r.at): r for r in result.records if r.metric == metric and r.n != 0}
 
 
 @pytest.mark.parametrize("token", ["cls", "patches"])
@@ -68,14 +70,14 @@ def test_planted_classes_are_found(token):
     result = show(new(k=(1, 20), token=token, depth=3), *blobs()).compute()
     top1 = records(result, "knn-top1")
     assert top1[0, 1].value == top1[0, 20].value == 100
-    assert (top1[0, 1].unit, top1[0, 1].higher_is_better) == ("%", True)
-    assert records(result, "knn-top1-low")[0, 1].value == 100
+    assert (top1[0, 1].token, top1[0, 1].parameter) == (TOKENS[token], "k")
+    assert (top1[0, 1].low, top1[0, 1].n) == (100, 20)
     assert result.arrays["class-top1"][0, 0].tolist() == [100, 100, 100]
     assert records(result, "knn-bank")[None, None].value == 40
-    assert records(result, "knn-queries")[None, None].group == token
-    best = records(result, "knn-top1-best-block")[None, 20]
-    assert best.value == 0
-    assert best.group.startswith("block")
+    assert records(result, "knn-queries")[None, None].token == TOKENS[token]
+    labels = [top1[block, 20].label for block in range(3)]
+    assert labels[0] == BEST
+    assert set(labels[1:]) <= {LEVEL, ""}
 
 
 def test_shards_in_any_order_give_the_same_bits():
@@ -111,15 +113,14 @@ def test_the_usual_k_leads():
     """Short tables show the first."""
     result = show(new(k=(1, 20, 5)), *blobs()).compute()
     assert result.arrays["k"].tolist() == [20, 1, 5]
-    assert next(r.k for r in result.records if r.metric == "knn-top1") == 20
+    assert next(r.at for r in result.records if r.metric == "knn-top1") == 20
 
 
 def test_a_k_larger_than_the_bank_is_left_out_and_said():
     result = show(new(k=(20, 41)), *blobs()).compute()
-    (left,) = (r for r in result.records if r.group.startswith("not computed"))
-    assert (left.metric, left.k) == ("knn-top1", 41)
-    assert np.isnan(left.value)
-    assert "only 40 images" in left.group
+    left = [r for r in result.records if r.gap.startswith("not computed")]
+    assert [(r.metric, r.at, r.n) for r in left] == [("knn-top1", 41, 0), ("knn-top5", 41, 0)]
+    assert all(np.isnan(r.value) and "only 40 images" in r.gap for r in left)
     assert result.arrays["k"].tolist() == [20]
 
 
@@ -144,8 +145,9 @@ def test_a_sample_without_a_role_is_named_at_once():
 def test_one_query_claims_no_best_block():
     features, labels, _ = blobs(30)
     result = show(new(k=(1,), depth=3), features, labels, ["query"] + ["bank"] * 29).compute()
-    assert records(result, "knn-top1-best-block")[None, 1].group == "blocks 0 1 2"
-    assert np.isnan(records(result, "knn-top1-low")[0, 1].value)
+    top1 = records(result, "knn-top1")
+    assert [top1[block, 1].label for block in range(3)] == [BEST, LEVEL, LEVEL]
+    assert top1[0, 1].low is None
     assert result.arrays["may-be-best"].all()
 
 
@@ -170,14 +172,14 @@ def test_what_is_not_finite_is_a_named_gap():
         broken.pooled.patches.add(block, range(60), rows)
     result = broken.compute()
     (gap,) = (r for r in result.records if r.metric == "knn-top1" and np.isnan(r.value))
-    assert (gap.block, gap.group) == (1, "not computed: some features are not finite")
+    assert (gap.block, gap.gap) == (1, "not computed: some features are not finite")
     assert result.arrays["knn-top1"][0, 0, 0] == 100
 
 
 def test_a_model_without_cls_compares_patches_and_says_so():
     features, labels, roles = blobs()
     result = show(new(TokenLayout((), (1, 2)), k=(3,)), features[:, 2:], labels, roles).compute()
-    assert records(result, "knn-bank")[None, None].group == "patches"
+    assert records(result, "knn-bank")[None, None].token == "mean-patch"
 
 
 def test_options_only_sum_up():

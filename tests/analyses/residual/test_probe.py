@@ -121,10 +121,10 @@ def test_gaps_are_named_and_stop_nothing():
     taps["block_in"][0, 3, 2, 1] = np.inf
     taps["mlp_branch"][1] = 0
     found = _watched(taps, [20]).compute()
-    gaps = {(r.metric, r.block): r.group for r in found.records if r.group}
-    assert gaps["skip-branch-cka-attention", 0] == "skip stream: it is not finite everywhere"
-    assert gaps["skip-branch-cka-mlp", 1] == "branch: it is the same for every image"
-    assert gaps["norm-ratio-mlp-all", 1] == "a branch adds nothing"
+    gaps = {(r.metric, r.token, r.block): r.gap for r in found.records if r.gap}
+    assert gaps["skip-branch-cka-attention", "all-tokens", 0] == "skip stream: it is not finite everywhere"
+    assert gaps["skip-branch-cka-mlp", "all-tokens", 1] == "branch: it is the same for every image"
+    assert gaps["norm-ratio-mlp", "all-tokens", 1] == "a branch adds nothing"
     assert np.isnan(found.arrays["attention"][0]).all()
     assert np.isfinite(found.arrays["attention"][1]).all()
 

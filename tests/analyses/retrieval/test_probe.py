@@ -52,7 +52,7 @@ def found(id_, label=None):
 
 
 def value(result, metric, block=0, k=None):
-    (record,) = (r for r in result.records if (r.metric, r.block, r.k) == (metric, block, k))
+    (record,) = (r for r in result.records if (r.metric, r.block, r.at) == (metric, block, k))
     return record.value
 
 
@@ -73,7 +73,8 @@ def test_three_protocols_by_hand(circle):
     assert result.headline == ("map-easy", "map-medium", "map-hard")
     assert result.arrays["top"][0, 0].tolist() == [1, 2, 3, 4, 5]
     assert result.arrays["kind"][0, 0].tolist() == [1, 0, 3, 2, 0]
-    assert np.isnan(value(result, "map-medium-low"))  # one query
+    (medium,) = (r for r in result.records if r.metric == "map-medium")
+    assert (medium.low, medium.n, medium.token) == (None, 1, "cls")  # one query
 
 
 def test_shards_in_any_order_give_the_same_bits(circle):
@@ -96,7 +97,8 @@ def test_a_query_without_positives_counts_in_no_mean(circle):
     result = show(new(), np.concatenate([vectors, vectors[:1]]), more).compute()
     assert value(result, "map-medium") == pytest.approx((1 + (1 / 2 + 2 / 3) / 2) / 2)
     assert np.isnan(result.arrays["average-precision"][:, 0, 1]).all()
-    assert value(result, "map-medium-queries", block=None) == 1
+    (medium,) = (r for r in result.records if r.metric == "map-medium")
+    assert medium.n == 1
 
 
 def test_a_protocol_that_finds_nothing_is_a_named_gap(circle):
@@ -104,8 +106,8 @@ def test_a_protocol_that_finds_nothing_is_a_named_gap(circle):
     result = show(new(), vectors, [query("q", easy=[2]), *samples[1:]]).compute()
     (gap,) = (r for r in result.records if r.metric == "map-hard")
     assert np.isnan(gap.value)
-    assert "no query has anything to find" in gap.group
-    assert np.isnan(value(result, "map-hard-best-block", block=None))
+    assert "no query has anything to find" in gap.gap
+    assert gap.label == ""
 
 
 def test_classes_do_where_nothing_is_said_of_relevance(circle):
@@ -145,7 +147,7 @@ def test_other_vectors_and_their_gaps(circle):
     vectors = vectors.copy()
     vectors[3] = np.inf
     result = show(new(), vectors, samples).compute()
-    assert {r.group[:30] for r in result.records if r.metric == "map-easy"} == {"not computed: some features ar"}
+    assert {r.gap[:30] for r in result.records if r.metric == "map-easy"} == {"not computed: some features ar"}
 
 
 @pytest.mark.golden

@@ -70,30 +70,33 @@ def watched(*batches: tuple[Sequence[np.ndarray], torch.Tensor], **options: obje
 
 
 def values(probe: SaliencyProbe, metric: str) -> dict[tuple[int | None, int | None], float]:
+    """Of CLS, or of no token at all."""
     records = probe.compute().records
-    return {(r.block, r.head): r.value for r in records if r.metric == metric}
+    return {(r.block, r.head): r.value for r in records if r.metric == metric and r.token in ("", "cls")}
 
 
 def test_heads_oracle_and_fixed_head_by_hand() -> None:
     """Two objects of two patches; head 0 finds the first, head 1 the second, head 2 half of each and as much else."""
     heads = looking_at((0, 1), (14, 15), (0, 15))
     probe = watched(([union_of(0, 1), union_of(14, 15)], heads.expand(2, -1, -1, -1)), mass=1.0)
-    assert values(probe, "iou-cls")[0, 0] == pytest.approx(0.5)  # 1 in one picture, 0 in the other
-    assert values(probe, "iou-cls")[0, 2] == pytest.approx(1 / 3)
-    assert values(probe, "iou-cls")[0, None] == pytest.approx((0.5 + 0.5 + 1 / 3) / 3)
-    assert values(probe, "iou-cls-best-head-per-image")[1, None] == 1
-    assert values(probe, "iou-cls-best-fixed-head")[1, 0] == pytest.approx(0.5)
-    assert values(probe, "iou-cls-merged")[0, None] == pytest.approx(0.5)  # four patches, two of them right
+    assert values(probe, "iou")[0, 0] == pytest.approx(0.5)  # 1 in one picture, 0 in the other
+    assert values(probe, "iou")[0, 2] == pytest.approx(1 / 3)
+    assert values(probe, "iou")[0, None] == pytest.approx((0.5 + 0.5 + 1 / 3) / 3)
+    assert values(probe, "iou-best-head-per-image")[1, None] == 1
+    assert values(probe, "iou-best-fixed-head")[1, None] == pytest.approx(0.5)
+    labels = {r.label for r in probe.compute().records if r.metric == "iou-best-fixed-head" and r.token == "cls"}
+    assert labels == {"head 0"}
+    assert values(probe, "iou-merged")[0, None] == pytest.approx(0.5)  # four patches, two of them right
     assert values(probe, "heads") == {(None, None): HEADS}
 
 
 def test_random_masks_are_much_worse_than_heads_that_find_the_object() -> None:
     heads = looking_at((0, 1), (14, 15), (0, 15))
     probe = watched(([union_of(0, 1)] * 50, heads.expand(50, -1, -1, -1)))
-    mean, best = (values(probe, f"iou-cls-random{what}")[0, None] for what in ("", "-best-head"))
+    mean, best = (values(probe, f"iou-random{what}")[0, None] for what in ("", "-best-head"))
     assert mean == pytest.approx(np.mean([0, 0, 0, 1 / 3] * 4) * 0.5, abs=0.1)
     assert mean < best < 0.4
-    assert values(probe, "iou-cls-best-head-per-image")[0, None] == 1
+    assert values(probe, "iou-best-head-per-image")[0, None] == 1
 
 
 def test_pictures_without_objects_are_left_out_and_counted() -> None:
@@ -104,7 +107,7 @@ def test_pictures_without_objects_are_left_out_and_counted() -> None:
     assert result.arrays["image"].tolist() == [1]
     assert values(probe, "pictures") == {(None, None): 1}
     assert values(probe, "pictures-without-objects") == {(None, None): 2}
-    assert values(probe, "iou-cls")[0, None] == 1
+    assert values(probe, "iou")[0, None] == 1
     with pytest.raises(MismatchError, match="in none of 1 pictures"):
         watched(([nothing], heads[None])).compute()
 

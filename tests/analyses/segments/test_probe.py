@@ -101,7 +101,7 @@ def test_planted_objects_are_found() -> None:
     assert result.arrays["label"].tolist() == [5, 9, 5, 9, 9, 5] * 4
     assert result.arrays["image"].tolist()[:7] == [0, 0, 0, 1, 1, 1, 3]
     records = {record.metric: record for record in result.records}
-    assert records["nmi-objects"].k == 2
+    assert (records["nmi"].parameter, records["nmi"].at) == ("clusters", 2)
     assert [records[name].value for name in ("objects", "categories", "objects-not-shown")] == [24, 2, 24]
 
 

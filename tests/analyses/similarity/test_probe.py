@@ -65,12 +65,12 @@ def test_every_block_against_every_block():
         for kind, layers in (("cls", cls), ("patches", patches)):
             expected = [[measure(x, y, N // 4) for x in layers] for y in layers]
             np.testing.assert_allclose(result.arrays[f"{name}-{kind}"], expected, atol=1e-9)
-    records = {(r.metric, r.block): r for r in result.records}
-    assert records["rsa-with-last-cls", 1].value == result.arrays["rsa-cls"][1, 2]
-    assert records["mutual-knn-with-last-patches", 0].k == N // 4
-    assert records["rsa-with-last-cls", 1].k is None
-    assert all(r.higher_is_better is None and not r.group for r in result.records)  # alike is neither good nor bad
-    assert result.headline == tuple(f"{name}-with-last-cls" for name in MEASURES)
+    records = {(r.metric, r.token, r.block): r for r in result.records}
+    assert records["rsa-with-last", "cls", 1].value == result.arrays["rsa-cls"][1, 2]
+    assert records["mutual-knn-with-last", "mean-patch", 0].at == N // 4
+    assert records["rsa-with-last", "cls", 1].at is None
+    assert all(not r.better and not r.gap for r in result.records)  # alike is neither good nor bad
+    assert result.headline == tuple(f"{name}-with-last" for name in MEASURES)
 
 
 def test_between_models_with_a_null():
@@ -88,10 +88,10 @@ def test_between_models_with_a_null():
         score = result.arrays[f"{name}-last-cls-calibrated"]
         assert score[0, 1] == pytest.approx(max(0, (value - shuffled.max()) / (1 - shuffled.max())), abs=1e-9)
         assert score[1, 1] == 1
-        assert result.arrays[f"{name}-patches a b"].shape == (2, 3)
-        assert result.arrays[f"{name}-cls a b"][1, 2] == pytest.approx(value, abs=1e-9)
-    found = {(r.metric, r.model, r.other): r for r in result.records}
-    assert found["cka-last-cls-p", "a", "b"].value == 0.05
+        assert result.between["a", "b"][f"{name}-patches"].shape == (2, 3)
+        assert result.between["a", "b"][f"{name}-cls"][1, 2] == pytest.approx(value, abs=1e-9)
+    found = {(r.metric, r.name, r.token, r.model, r.other): r for r in result.records}
+    assert found["p-value", "cka-last", "cls", "a", "b"].value == 0.05
     assert len(found) == len(result.records) == len(MEASURES) * 2 * 3
 
 
@@ -100,7 +100,7 @@ def test_options_choose_what_is_computed():
     a, b = (_watched(name, _features(seed), **chosen) for seed, name in enumerate("ab"))
     result = a.compute()
     assert set(result.arrays) == {"rsa-cls", "rsa-patches", "mutual-knn-cls", "mutual-knn-patches", "image"}
-    assert {r.k for r in result.records} == {None, 3}
+    assert {r.at for r in result.records} == {None, 3}
     between = SimilarityProbe.compare([a, b])
     assert set(between.arrays) == {f"{m}-last-{k}" for m in ("rsa", "mutual-knn") for k in ("cls", "patches")} | {
         "model"
@@ -113,14 +113,14 @@ def test_what_has_no_value_is_named_and_left_out_of_the_pictures():
     features[0, :, 0] = 1.5
     broken = _watched("a", features)
     result = broken.compute()
-    gaps = {(r.metric, r.block): r.group for r in result.records}
-    assert gaps["procrustes-with-last-cls", 0] == "a block is the same for every image"
-    assert gaps["procrustes-with-last-cls", 1] == gaps["procrustes-with-last-patches", 0] == ""
+    gaps = {(r.metric, r.token, r.block): r.gap for r in result.records}
+    assert gaps["procrustes-with-last", "cls", 0] == "a block is the same for every image"
+    assert gaps["procrustes-with-last", "cls", 1] == gaps["procrustes-with-last", "mean-patch", 0] == ""
     assert np.isnan(result.arrays["rsa-cls"][0]).all()
     wide = _watched("b", _features(4, channels=20))
     between = SimilarityProbe.compare([wide, _watched("c", _features(5, channels=20))])
     reason = "20 and 20 directions need more than 40 images, and there are 24"
-    assert {r.group for r in between.records if r.metric == "pwcca-last-cls"} == {reason}
+    assert {r.gap for r in between.records if (r.metric, r.token) == ("pwcca-last", "cls")} == {reason}
     pages = {p.name: p.figure for p in draw_comparison([_drawable(wide, wide.compute())] * 2, between)}
     said = [text.get_text() for text in pages["compare-similarity-last-cls"].texts]
     assert any(f"PWCCA left out: {reason}" in text and "24 pictures" in text for text in said)
@@ -132,7 +132,7 @@ def test_what_has_no_value_is_named_and_left_out_of_the_pictures():
 def test_a_model_without_cls_leaves_named_gaps():
     a, b = _watched("a", _features(1)), _watched("b", _features(2), layout=TokenLayout((), (2, 2)))
     result = SimilarityProbe.compare([a, b])
-    assert {r.group for r in result.records if r.metric.endswith("-last-cls")} == {"a model has no cls"}
+    assert {r.gap for r in result.records if r.token == "cls"} == {"a model has no cls"}
     assert np.isfinite(result.arrays["cka-last-patches"]).all()
     assert [plot.name for plot in draw([_drawable(b, b.compute())])] == ["similarity"]
     drawables = [_drawable(probe, probe.compute()) for probe in (a, b)]

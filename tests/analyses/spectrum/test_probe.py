@@ -96,8 +96,8 @@ def _features():
     return torch.randn(30, 8, 16, generator=torch.Generator().manual_seed(0))
 
 
-def _value(result, metric):
-    (found,) = (record for record in result.records if record.metric == metric)
+def _value(result, metric, token="patch-tokens"):
+    (found,) = (record for record in result.records if (record.metric, record.token) == (metric, token))
     return found
 
 
@@ -132,6 +132,6 @@ def test_the_probe_measures_what_it_kept():
 def test_gaps_are_named(change, why):
     result = _watched(change(_features()))
     for name in ("rank-me", "participation-ratio", "decay", "two-nn"):
-        assert np.isnan(_value(result, f"{name}-cls").value)
-        assert _value(result, f"{name}-cls").group == why
-        assert np.isfinite(_value(result, f"{name}-patches").value)
+        assert np.isnan(_value(result, name, "cls").value)
+        assert _value(result, name, "cls").gap == why
+        assert np.isfinite(_value(result, name, "mean-patch").value)

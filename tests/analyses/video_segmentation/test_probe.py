@@ -166,8 +166,8 @@ def follow(masks, *, video="walk", **options):
     return show(probe, [sample(video, number, ids) for number, ids in enumerate(masks)], tokens_of(masks))
 
 
-def values(result, metric, group=""):
-    return [r.value for r in result.records if r.metric == metric and r.group == group]
+def values(result, metric, name=""):
+    return [r.value for r in result.records if r.metric == metric and r.name == name]
 
 
 @pytest.mark.golden
@@ -199,10 +199,8 @@ def test_published_masks_and_scores(variant, at_once):
 def test_objects_are_followed():
     result = follow(moving(6)).compute()
     assert values(result, "j-mean")[0] > 0.6
-    assert {r.group for r in result.records if r.metric == "f-recall"} == {"", "walk_1", "walk_2"}
-    better = {r.metric: r.higher_is_better for r in result.records}
-    assert better["j-mean"]
-    assert not better["j-decay"]
+    assert {r.name for r in result.records if r.metric == "f-recall"} == {"", "walk_1", "walk_2"}
+    assert {(r.of, r.name) for r in result.records if r.of} == {("object", "walk_1"), ("object", "walk_2")}
     assert result.arrays["j"].shape == (1, 6, 2)
     assert result.arrays["frame"].tolist() == [f"walk/{n:05}" for n in range(6)]
 

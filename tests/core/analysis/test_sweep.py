@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vitan.analysis.sweep import best_blocks, names, records_of
+from vitan.analysis.records import BEST, LEVEL
+from vitan.analysis.sweep import best_blocks, records_of
 
 
 def test_a_clear_winner_stands_alone():
@@ -64,8 +65,8 @@ def test_too_few_queries_claim_nothing(queries):
     assert sweep.equals == (0, 1, 2)
     assert np.isnan(sweep.low).all()
     assert sweep.best == (2 if queries else 0)
-    value = records_of(sweep, "score", [4, 5, 6])[-1].value
-    assert value == 6 if queries else np.isnan(value)
+    labels = [record.label for record in records_of(sweep, "score", [4, 5, 6])]
+    assert labels == ([LEVEL, LEVEL, BEST] if queries else ["", "", ""])
 
 
 def test_units_are_drawn_whole():
@@ -91,14 +92,17 @@ def test_the_same_seed_gives_the_same_bits_in_any_company():
 
 def test_records_say_all_of_it():
     sweep = best_blocks([[0.0, 0.0, 1.0] * 30, [1.0, 1.0, 0.0] * 30, [1.0, 1.0, 0.0] * 30])
-    made = records_of(sweep, "knn-top1", [2, 5, 8], unit="%", k=20)
-    found = {(record.metric, record.block): record for record in made}
-    assert len(found) == len(made) == 10
-    assert found["knn-top1", 5].value == pytest.approx(2 / 3)
-    assert found["knn-top1-low", 5].value < found["knn-top1", 5].value < found["knn-top1-high", 5].value
-    best = found["knn-top1-best-block", None]
-    assert (best.value, best.group, best.k) == (5, "blocks 5 8", 20)
-    assert names(best_blocks([[1.0] * 5, [0.0] * 5]), [3, 4]) == "block 3"
+    made = records_of(sweep, "knn-top1", [2, 5, 8], parameter="k", at=20)
+    assert [(record.block, record.label, record.n) for record in made] == [(2, "", 90), (5, BEST, 90), (8, LEVEL, 90)]
+    assert made[1].value == pytest.approx(2 / 3)
+    assert made[1].low < made[1].value < made[1].high
+    assert {(record.metric, record.parameter, record.at, record.gap) for record in made} == {("knn-top1", "k", 20, "")}
+
+
+def test_a_block_without_a_score_says_why():
+    made = records_of(best_blocks([[1.0, 0.0], [np.nan, np.nan]]), "acc", [0, 1], gap="features are not finite")
+    assert [(record.label, record.gap) for record in made] == [(BEST, ""), ("", "features are not finite")]
+    assert (made[1].low, made[1].high) == (None, None)
 
 
 def test_shapes_that_do_not_fit_are_refused():

@@ -20,6 +20,17 @@ def all_results(tmp_path: Path) -> Path:
     return folder
 
 
+UNTRAINED = """
+from vitan import ModelSpec, hookimpl
+
+@hookimpl
+def vitan_models():
+    yield ModelSpec(
+        name="random-B16", summary="untrained", family="random", arch="B", patch=16, build=None, untrained=True
+    )
+"""
+
+
 def test_published_results_are_read_and_tabulated(bare, all_results, tmp_path) -> None:
     (all_results / "DINO-ViT-B-16-224/notes.pkl").write_bytes(b"")
     ran = bare("import", all_results)
@@ -33,8 +44,8 @@ def test_published_results_are_read_and_tabulated(bare, all_results, tmp_path) -
     assert "knn · imagenet · crop view · protocol paper · blocks count from 0" in table.out
     rows = [line.split() for line in table.out.splitlines()[2:]]
     assert rows == [
-        ["knn-top1", "20", "dino-B16", "1", "2", "30.000", "%"],
-        ["knn-top1", "20", "random-B16", "0", "2", "4.000", "%"],
+        ["knn-top1", "cls", "k", "=", "20", "dino-B16", "1", "2", "30.000", "%"],
+        ["knn-top1", "cls", "k", "=", "20", "random-B16", "0", "2", "4.000", "%"],
     ]
 
 
@@ -51,9 +62,11 @@ def test_what_is_asked_for_in_vain_is_named_beside_what_there_is(bare, all_resul
     assert "no best block of foo; there are knn-top1" in bare("table", "--metric", "foo").err
 
 
-def test_the_published_way_averages_untrained_models(bare, all_results) -> None:
+def test_the_published_way_averages_untrained_models(bare, all_results, tmp_path) -> None:
     bare("import", all_results, "-o", "elsewhere")
-    ran = bare("table", "elsewhere", "--published", "--json", "--analysis", "knn")
+    plugin = tmp_path / "untrained.py"
+    plugin.write_text(UNTRAINED)
+    ran = bare("-p", plugin, "table", "elsewhere", "--published", "--json", "--analysis", "knn")
     found = {(row["model"], row["metric"]): (row["block"], row["value"]) for row in json.loads(ran.out)}
     assert found["random-B16", "knn-top1"] == (0, 3.0)
     assert found["dino-B16", "knn-top5"] == (1, 60.0)

@@ -319,8 +319,8 @@ def test_a_table_without_values_says_why(gap: str, said: str) -> None:
     from vitan.analysis.records import Record, Result
     from vitan.cli.tables import _nothing
 
-    gaps = tuple(Record(metric="mean", value=math.nan, block=block, group=gap) for block in range(2))
-    other = Record(metric="other", value=math.nan, block=0, group="of no interest here")
+    gaps = tuple(Record(metric="mean", value=math.nan, block=block, gap=gap) for block in range(2))
+    other = Record(metric="other", value=math.nan, block=0, gap="of no interest here")
     outcome: Any = SimpleNamespace(result=Result(records=(*gaps, other), headline=("mean",)))
     (line,) = _nothing([outcome, outcome])
     assert said in line

@@ -295,13 +295,16 @@ def test_what_is_between_models_is_written(tmp_path):
     pictures = write_comparisons(outcomes, tmp_path / "out")
     folder = tmp_path / "out" / "comparison" / "pictures" / "cka"
     assert {picture.parent for picture in pictures} == {folder}
-    arrays = np.load(folder / "arrays.npz")
-    assert arrays["cls toy-T8 toy-shallow-T8"].shape == (3, 2)
-    assert arrays["cls toy-T8 toy-shallow-T8"][1, 1] == pytest.approx(1, abs=1e-9)
+    about = json.loads((folder / "arrays.json").read_text())
+    (key,) = (key for key, facts in about.items() if facts.get("name") == "cls" and "between" in facts)
+    assert about[key]["between"] == ["toy-T8", "toy-shallow-T8"]
+    between = np.load(folder / "arrays.npz")[key]
+    assert between.shape == (3, 2)
+    assert between[1, 1] == pytest.approx(1, abs=1e-9)
     rows = list(csv.DictReader((folder / "records.csv").open()))
     assert [(row["model"], row["other"], row["n"], row["dataset"]) for row in rows] == [
         ("toy-T8", "toy-shallow-T8", "11", "pictures")
-    ] * 6
+    ] * 4
     assert {row["weights"] for row in rows} == {outcomes[0].weights}
     write_outcome(outcomes[0], job, tmp_path / "out")
     assert "toy-shallow-T8" in write_root(tmp_path / "out").read_text()
@@ -309,13 +312,14 @@ def test_what_is_between_models_is_written(tmp_path):
     assert (tmp_path / "bare" / "comparison" / "pictures" / "cka" / "records.csv").is_file()
 
 
-def test_records_of_an_older_version_keep_their_columns(tmp_path):
+def test_records_of_an_older_version_are_brought_to_todays_columns(tmp_path):
     """It knew neither ``other`` nor the order of today's columns, and a group may hold a comma and a line break."""
     old = tmp_path / "old" / "pictures" / "sharpness" / "records.csv"
     old.parent.mkdir(parents=True)
-    old.write_text('value,model,group\n0.5,old,"a, b\nc"\n')
+    old.write_text('value,model,metric,group\n0.5,old,sharp,"a, b\nc"\n')
     (row,) = csv.DictReader(write_root(tmp_path).open(newline=""))
-    assert (row["model"], row["other"], row["value"], row["group"]) == ("old", "", "0.5", "a, b\nc")
+    assert (row["model"], row["other"], row["value"], row["name"]) == ("old", "", "0.5", "a, b\nc")
+    assert (row["of"], row["schema"]) == ("group", "1")
 
 
 def test_writing_is_whole_or_not_at_all(tmp_path):

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import pickle
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import golden
-from vitan.analysis.records import Record, to_csv
+from vitan.analysis.records import BEST, LEVEL, Record
+from vitan.analysis.tables import to_csv
 from vitan.errors import DataError, StoreError
 from vitan.results.best import as_published, best_blocks, read_records, select
 from vitan.results.published import block_number, model_name, read_published, write_published
@@ -85,9 +87,11 @@ def test_knn(tmp_path):
         metric="knn-top1",
         value=61.5,
         unit="%",
-        higher_is_better=True,
+        better="higher",
         block=7,
-        k=20.0,
+        token="cls",
+        parameter="k",
+        at=20.0,
         protocol="paper",
         analysis="knn",
         model="dino-B16",
@@ -100,7 +104,7 @@ def test_knn(tmp_path):
 def test_retrieval(tmp_path):
     content = {"mapM": 0.5, "mapH": 0.25, "mprM": np.array([0.9, 0.8]), "apsM": np.zeros(3), "ks": [1, 5]}
     put(tmp_path, f"{MODEL}/roxford5k_retrieval_blk10.pkl", content)
-    found = {(r.metric, r.k): r.value for r in only(tmp_path)}
+    found = {(r.metric, r.at): r.value for r in only(tmp_path)}
     assert found == {("map-medium", None): 0.5, ("mp-medium", 1): 0.9, ("mp-medium", 5): 0.8, ("map-hard", None): 0.25}
     assert {(r.dataset, r.block, r.unit) for r in only(tmp_path)} == {("roxford5k", 10, "fraction")}
 
@@ -109,7 +113,7 @@ def test_key_points_under_either_spelling(tmp_path):
     put(tmp_path, f"{MODEL}/spair_kp_blk0.pkl", {"pck@0.1": [0.2, 0.4], "pck@0.0.5": [0.1], "pck@0.0.01": [0.0]})
     put(tmp_path, f"{MODEL}/spair_kp_blk1.pkl", {"pck@0.1": [0.2, 0.4], "pck@0.05": [0.1], "pck@0.01": [0.0]})
     found = only(tmp_path)
-    assert {(r.block, r.k): pytest.approx(r.value) for r in found} == {
+    assert {(r.block, r.at): pytest.approx(r.value) for r in found} == {
         (block, k): value for block in (0, 1) for k, value in ((0.1, 30), (0.05, 10), (0.01, 0))
     }
     assert {r.unit for r in found} == {"%"}
@@ -123,13 +127,13 @@ def test_davis_tables(tmp_path):
     for path in DAVIS.glob("*.csv"):
         (folder / path.name).write_text(path.read_text())
     found = only(tmp_path)
-    whole = {r.metric: r for r in found if not r.group}
+    whole = {r.metric: r for r in found if not r.of}
     heading, values = (DAVIS / "global_results-val.csv").read_text().split()[:2]
     assert [r.value for r in whole.values()] == [float(value) for value in values.split(",")]
     assert list(whole)[:2] == ["j-and-f-mean", "j-mean"]
     assert len(whole) == len(heading.split(","))
-    assert whole["j-decay"].higher_is_better is False
-    assert {r.group for r in found if r.group} == {
+    assert whole["j-decay"].better == "lower"
+    assert {r.name for r in found if r.of == "object"} == {
         row.split(",")[0] for row in (DAVIS / "per-sequence_results-val.csv").read_text().split()[1:]
     }
     assert {(r.model, r.block, r.dataset, r.view) for r in found} == {("dino-B16", 3, "davis2017", "dense-paper")}
@@ -186,7 +190,7 @@ def test_a_second_import_replaces_the_first(tmp_path):
 
 
 def curve(values: list[float], metric: str = "acc", **more: object) -> list[Record]:
-    known = {"analysis": "task", "model": "m", "higher_is_better": True, **more}
+    known = {"analysis": "task", "model": "m", "better": "higher", **more}
     return [Record(metric=metric, value=value, block=block, **known) for block, value in enumerate(values)]
 
 
@@ -201,30 +205,34 @@ def test_a_missing_block_shifts_nothing():
 
 
 def test_the_least_is_best_where_less_is_better():
-    (best,) = best_blocks(curve([3.0, 1.0, 2.0], higher_is_better=False))
+    (best,) = best_blocks(curve([3.0, 1.0, 2.0], better="lower"))
     assert best.block == 1
 
 
 def test_intervals_and_equals_come_with_the_value():
-    records = [*curve([1.0, 2.0]), *curve([0.5, 1.5], "acc-low"), *curve([1.5, 2.5], "acc-high")]
-    records.append(Record(metric="acc-best-block", value=1.0, analysis="task", model="m", group="blocks 0 1"))
-    (best,) = best_blocks(records)
-    assert (best.low, best.high, best.equals) == (1.5, 2.5, "blocks 0 1")
+    first, second = curve([1.0, 2.0], low=1.5, high=2.5)
+    (best,) = best_blocks([replace(first, label=LEVEL), replace(second, label=BEST)])
+    assert (best.block, best.low, best.high, best.equals) == (1, 1.5, 2.5, (0, 1))
 
 
 def test_what_has_no_direction_no_block_or_a_group_is_left_out():
     records = [
-        *curve([1.0], higher_is_better=None),
-        *curve([1.0], group="cat"),
+        *curve([1.0], better=""),
+        *curve([1.0], of="class", name="cat"),
         *curve([1.0], other="n"),
-        Record(metric="acc", value=1.0, analysis="task", model="m", higher_is_better=True),
+        Record(metric="acc", value=1.0, analysis="task", model="m", better="higher"),
         *curve([float("nan")], "gap"),
     ]
     assert best_blocks(records) == []
 
 
 def test_protocols_views_and_k_are_tasks_of_their_own():
-    records = [*curve([1.0]), *curve([2.0], protocol="paper"), *curve([3.0], view="dense"), *curve([4.0], k=5.0)]
+    records = [
+        *curve([1.0]),
+        *curve([2.0], protocol="paper"),
+        *curve([3.0], view="dense"),
+        *curve([4.0], parameter="k", at=5.0),
+    ]
     assert [best.value for best in best_blocks(records)] == [1, 2, 3, 4]
     assert [best.value for best in select(best_blocks(records), metrics=("none",))] == []
 
@@ -260,6 +268,7 @@ TITLES = {
         for title, metric in (("jandfmean", "j-and-f-mean"), ("jmean", "j-mean"), ("fmean", "f-mean"))
     },
 }
+UNTRAINED = {f"random-{size}" for size in ("S16", "S32", "B8", "B16", "B32", "L14", "L16")}
 FAMILIES = {
     "FS": "timm",
     "CLIP": "clip",
@@ -307,8 +316,8 @@ def test_the_published_tables(tmp_path, file):
     write_results(tmp_path / "all_results")
     write_published(read_published(tmp_path / "all_results"), tmp_path / "results")
     found = {
-        (*best.task[:2], *best.task[4:], best.model): best
-        for best in best_blocks(as_published(read_records(tmp_path / "results")))
+        (best.task.analysis, best.task.dataset, best.task.metric, best.task.at, best.model): best
+        for best in best_blocks(as_published(read_records(tmp_path / "results"), UNTRAINED))
     }
     rows = published_rows(file.read_text())
     assert rows

@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..app import complete_files
+from ..app import complete_files, plugins_of
 from ..text import columns, number
 
 if TYPE_CHECKING:
-    from ...results.best import Best
+    from ...registry.plugins import Plugins
+    from ...results.best import Best, Task
 
-_HEADINGS = ("metric", "k", "model", "best block", "blocks", "value", "95 %", "not told from it")
-_RIGHT = (1, 3, 4, 5, 6)
+_HEADINGS = ("metric", "token", "at", "model", "best block", "blocks", "value", "95 %", "not told from it")
+_RIGHT = (4, 5, 6, 7)
 
 
 @click.command(short_help="Tell the best block of every model for every task.")
@@ -34,8 +35,14 @@ _RIGHT = (1, 3, 4, 5, 6)
     help="As in the published tables: untrained models by the mean of their first ten blocks.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_context
 def table(
-    results: Path, analyses: tuple[str, ...], metrics: tuple[str, ...], like_published: bool, as_json: bool
+    ctx: click.Context,
+    results: Path,
+    analyses: tuple[str, ...],
+    metrics: tuple[str, ...],
+    like_published: bool,
+    as_json: bool,
 ) -> None:
     """Tell, from the records below RESULTS, which block of a model is best for a task.
 
@@ -46,7 +53,7 @@ def table(
     from ...results.best import as_published, best_blocks, read_records, select
 
     records: Any = read_records(results)
-    every = best_blocks(as_published(records) if like_published else records)
+    every = best_blocks(as_published(records, _untrained(plugins_of(ctx))) if like_published else records)
     found = select(every, metrics, analyses)
     if not every:
         raise UsageError(
@@ -55,7 +62,9 @@ def table(
     if not found:
         asked = " or ".join([*metrics, *analyses])
         of_analyses = select(every, (), analyses)  # if there are some, it is the metric that is not there
-        there = dict.fromkeys(best.task[4] for best in of_analyses) or dict.fromkeys(best.task[0] for best in every)
+        there = dict.fromkeys(best.task.metric for best in of_analyses) or dict.fromkeys(
+            best.task.analysis for best in every
+        )
         raise UsageError(f"{results}: no best block of {asked}; there are {', '.join(there)}")
     if as_json:
         click.echo(json.dumps([_as_dict(best) for best in found], indent=2))
@@ -64,30 +73,32 @@ def table(
         click.echo("\n" * bool(i and not line.startswith(" ")) + line)
 
 
+def _untrained(plugins: Plugins) -> set[str]:
+    return {spec.name for _, spec in plugins.models if spec.untrained}
+
+
 def _lines(found: Sequence[Best]) -> Iterator[str]:
     """A table for each analysis, dataset, view and protocol: a row for each metric, k and model."""
     ordered = sorted(found, key=lambda best: best.task[:4])  # stable: metrics stay in their order
     for (analysis, dataset, view, protocol), group in groupby(ordered, key=lambda best: best.task[:4]):
         yield f"{analysis} · {dataset} · {view} view · protocol {protocol} · blocks count from 0"
-        by_metric: dict[tuple[str, float | None], list[Best]] = {}
+        by_task: dict[Task, list[Best]] = {}
         for best in group:
-            by_metric.setdefault(best.task[4:], []).append(best)
-        rows = [_row(best) for members in by_metric.values() for best in members]
+            by_task.setdefault(best.task, []).append(best)
+        rows = [_row(best) for members in by_task.values() for best in members]
         yield from columns([_HEADINGS, *rows], right=_RIGHT, indent="  ")
 
 
 def _row(best: Best) -> tuple[str, ...]:
-    metric, k = best.task[4:]
+    task = best.task
     interval = "" if best.low is None or best.high is None else f"{number(best.low)} to {number(best.high)}"
     value = f"{best.value:.3f}{' %' if best.unit == '%' else ''}"
-    named = f"{metric} ({best.unit})" if best.unit not in ("", "%") else metric
-    return (
-        *(named, "" if k is None else f"{k:g}", best.model),
-        *(str(best.block), str(best.blocks), value, interval, best.equals),
-    )
+    named = f"{task.metric} ({best.unit})" if best.unit not in ("", "%") else task.metric
+    at = "" if task.at is None else f"{task.parameter} = {task.at:g}"
+    level = f"block{'s' * (len(best.equals) > 1)} {' '.join(map(str, best.equals))}" if best.equals else ""
+    return named, task.token, at, best.model, str(best.block), str(best.blocks), value, interval, level
 
 
 def _as_dict(best: Best) -> dict[str, Any]:
     known = asdict(best)
-    names = ("analysis", "dataset", "view", "protocol", "metric", "k")
-    return {**dict(zip(names, known.pop("task"), strict=True)), **known}
+    return {**best.task._asdict(), **{name: value for name, value in known.items() if name != "task"}}

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from vitan.registry.hooks import hookimpl
 from vitan.registry.specs import Anchor, ProbeSpec
 
+from .glossary import METRICS
+
 if TYPE_CHECKING:
     from vitan.analysis.figures import Draw
     from vitan.analysis.probe import Probe
@@ -38,6 +40,7 @@ def vitan_probes() -> Iterable[ProbeSpec]:
         name="attention",
         summary="How far each head looks, at what, and which type of head it is, block by block.",
         load=_probe,
+        metrics=METRICS,
         figures=_figures,
         anchors=_anchors,
         paper="Teaching Matters: Investigating the Role of Supervision in Vision Transformers (CVPR 2023)",

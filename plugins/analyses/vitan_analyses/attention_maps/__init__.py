@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from vitan.registry.hooks import hookimpl
 from vitan.registry.specs import ProbeSpec
 
+from .glossary import METRICS
+
 if TYPE_CHECKING:
     from vitan.analysis.figures import Draw
     from vitan.analysis.probe import Probe
@@ -32,6 +34,7 @@ def vitan_probes() -> Iterable[ProbeSpec]:
         name="attention-maps",
         summary="What CLS and chosen patches look at in single pictures, for every block and head.",
         load=_probe,
+        metrics=METRICS,
         figures=_figures,
         paper="Teaching Matters: Investigating the Role of Supervision in Vision Transformers (CVPR 2023)",
     )

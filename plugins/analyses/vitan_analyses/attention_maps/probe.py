@@ -86,9 +86,9 @@ class AttentionMapsProbe(Probe):
         """Arrays and, for the first position, records for each picture, block and head, and their mean for each block.
 
         ``maps`` is (image, block, head, position, patch) in the order of the options, ``diagonal-maps`` likewise, and
-        ``image-index`` (image,) where in the dataset the pictures are. ``mask-area-NAME`` is the share of the patches
-        that it takes to hold ``mass`` of the attention (which is ``k``), ``peak-NAME`` what the strongest patch has of
-        the attention on patches. Their ``group`` is the picture. The protocol changes where maps lie, and no number.
+        ``image-index`` (image,) where in the dataset the pictures are. ``mask-area`` is the share of the patches that
+        it takes to hold ``mass`` of the attention, ``peak`` what the strongest patch has of the attention on patches,
+        and the position is their ``token``. The protocol changes where maps lie, and no number.
         """
         blocks = self.maps.keys()
         index = self.maps.index(blocks[0]).numpy()
@@ -101,7 +101,7 @@ class AttentionMapsProbe(Probe):
                 arrays[name], axes[name] = part, ("image", "block", "head", "position", "patch")
         first = next(iter({**self._named, **self._diagonal}))
         records = tuple(self._records(first, stored[..., 0, :], index))
-        headline = (f"mask-area-{first}", f"peak-{first}")
+        headline = ("mask-area", "peak")
         return Result(records=records, arrays=arrays, axes=axes, headline=headline)
 
     def _records(self, position: str, maps: npt.NDArray[Any], index: npt.NDArray[Any]) -> Iterator[Record]:
@@ -111,12 +111,11 @@ class AttentionMapsProbe(Probe):
         area = mass_mask(grids, self.options.mass).mean(axis=(-2, -1))  # (image, block, head)
         total = maps.sum(axis=-1)
         peak = np.divide(maps.max(axis=-1), total, out=np.zeros_like(total), where=total > 0)
-        for metric, unit, k, values in (
-            (f"mask-area-{position}", "share of patches", self.options.mass, area),
-            (f"peak-{position}", "share of attention", None, peak),
-        ):
+        mass = {"parameter": "mass", "at": self.options.mass}
+        how: dict[str, tuple[npt.NDArray[Any], dict[str, Any]]] = {"mask-area": (area, mass), "peak": (peak, {})}
+        for metric, (values, swept) in how.items():
             for (image, row, head), value in np.ndenumerate(values):
-                place = {"block": blocks[row], "head": head, "group": f"image {index[image]}"}
-                yield Record(metric=metric, value=float(value), unit=unit, k=k, **place)
+                place = {"block": blocks[row], "head": head, "of": "image", "name": str(index[image]), "n": 1}
+                yield Record(metric=metric, value=float(value), token=position, **place, **swept)
             for block, value in zip(blocks, values.mean(axis=(0, 2), dtype=np.float64), strict=True):
-                yield Record(metric=metric, value=float(value), unit=unit, k=k, block=block)
+                yield Record(metric=metric, value=float(value), token=position, block=block, n=len(index), **swept)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from vitan import ProbeSpec, hookimpl
 
+from .glossary import METRICS
+
 if TYPE_CHECKING:
     from vitan.analysis.figures import Draw, DrawComparison
     from vitan.analysis.probe import Probe
@@ -19,6 +21,7 @@ def vitan_probes() -> Iterator[ProbeSpec]:
         name="cka",
         summary="Which layers, of which models, see the same images alike: linear CKA without its bias.",
         load=_load,
+        metrics=METRICS,
         figures=_figures,
         comparison=_comparison,
         paper="Kornblith et al. 2019; debiased: Song et al. 2012, Nguyen et al. 2021",

@@ -11,9 +11,10 @@ import numpy as np
 from vitan.analysis.records import Record, Result
 
 from ..hsic.exact import Floats
-from ..hsic.minibatch import ONE_BATCH
-from .sides import NORMS, READINGS, WHOLE, Compared, relate
+from .sides import NORMS, READINGS, WHOLE, Compared, relate, sampled
 
+#: CKA of the last blocks of two models.
+LAST = "cka-last"
 #: So many models are compared layer by layer unless the option says otherwise; more only by their last blocks.
 MANY = 6
 
@@ -26,6 +27,7 @@ class _Between:
         self.has = [set(probe.readings()) for probe in probes]
         self.arrays: dict[str, Floats] = {}
         self.axes: dict[str, tuple[str, ...]] = {}
+        self.between: dict[tuple[str, str], dict[str, Floats]] = {}
         self.missing: dict[tuple[str, int, int], str] = {}
 
     def layers(self, name: str) -> None:
@@ -39,10 +41,10 @@ class _Between:
                     continue
                 values, error = relate(side, self.probes[j].side(name))
                 axis = "norm" if READINGS[name].layers == NORMS else "block"
+                pair = self.between.setdefault((self.names[i], self.names[j]), {})
                 for key, found in ((name, values), (f"se-{name}", error)):
                     if found is not None:
-                        self.arrays[f"{key} {self.names[i]} {self.names[j]}"] = found
-                        self.axes[f"{key} {self.names[i]} {self.names[j]}"] = (axis, f"{axis} of the other")
+                        pair[key], self.axes[key] = found, (axis, f"{axis} of the other")
 
     def last(self, name: str) -> None:
         """The last block of every model against that of every other, and of itself."""
@@ -65,18 +67,19 @@ class _Between:
 
     def records(self, name: str) -> Iterator[Record]:
         """The last blocks of every two models."""
-        options, word = self.probes[0].options, READINGS[name].word
-        errors = self.arrays.get(f"se-last-{word}")
+        options, reading = self.probes[0].options, READINGS[name]
+        values, errors = self.arrays[f"last-{reading.word}"], self.arrays.get(f"se-last-{reading.word}")
         for i, j in combinations(range(len(self.probes)), 2):
-            how: dict[str, Any] = {"model": self.names[i], "other": self.names[j], "protocol": options.protocol}
-            if READINGS[name].layers != WHOLE:
-                how["k"] = options.size
-            value = float(self.arrays[f"last-{word}"][i, j])
-            yield Record(metric=f"cka-last-{word}", value=value, group=self.missing[name, i, j], **how)
-            if errors is not None:
-                error = float(errors[i, j])
-                gap = self.missing[name, i, j] or (ONE_BATCH if np.isnan(error) else "")
-                yield Record(metric=f"cka-last-{word}-se", value=error, group=gap, **how)
+            yield Record(
+                metric=LAST,
+                value=float(values[i, j]),
+                error=None if errors is None or np.isnan(errors[i, j]) else float(errors[i, j]),
+                model=self.names[i],
+                other=self.names[j],
+                token=reading.token,
+                gap=self.missing[name, i, j],
+                **sampled(reading, options),
+            )
 
     def _with_readings(self) -> Iterator[tuple[Compared, set[str]]]:
         return zip(self.probes, self.has, strict=True)
@@ -90,8 +93,8 @@ class _Between:
 def compare(probes: Sequence[Compared]) -> Result:
     """The last blocks of all models, and for a few (or with ``pairs``) every layer of every two.
 
-    Arrays ``last-KIND`` and ``se-last-KIND`` are (model, model). ``NAME FIRST SECOND``, with the names of the probe's
-    ``compute``, are (layer of the first, layer of the second). What cannot be compared is nan, and the record says why.
+    Arrays ``last-KIND`` and ``se-last-KIND`` are (model, model). Between two models those with the names of the probe's
+    ``compute`` are (layer of the first, layer of the second). What cannot be compared is nan, and the record says why.
     """
     between = _Between(probes)
     names = [name for name in READINGS if any(name in own for own in between.has)]
@@ -107,4 +110,5 @@ def compare(probes: Sequence[Compared]) -> Result:
         records=tuple(records),
         arrays={**between.arrays, "model": np.array(between.names)},
         axes=between.axes | {"model": ("model",)},
+        between=between.between,
     )

@@ -50,7 +50,7 @@ def draw_comparison(drawables: Sequence[Drawable], result: Result) -> Iterator[D
             yield Plot(name=f"compare-cka-last-{READINGS[name].word}", figure=_last(drawables, result, [name]))
     for name in READINGS:
         pairs = list(combinations(drawables, 2))
-        found = [(a, b, result.arrays.get(f"{name} {a.model.name} {b.model.name}")) for a, b in pairs]
+        found = [(a, b, result.between.get((a.model.name, b.model.name), {}).get(name)) for a, b in pairs]
         shown = [(a, b, values) for a, b, values in found if values is not None]
         for page in range(0, len(shown), _PAIRS):
             number = f"-{page // _PAIRS + 1}" if len(shown) > _PAIRS else ""
@@ -90,8 +90,8 @@ def _last(drawables: Sequence[Drawable], result: Result, readings: Sequence[str]
 
 def _gaps(result: Result, readings: Sequence[str]) -> list[str]:
     """What is grey, and why."""
-    metrics = {f"cka-last-{READINGS[name].word}" for name in readings}
-    return sorted({f"grey: {record.group}" for record in result.records if record.metric in metrics and record.group})
+    tokens = {READINGS[name].token for name in readings}
+    return sorted({f"grey: {record.gap}" for record in result.records if record.token in tokens and record.gap})
 
 
 def _pairs(name: str, pairs: Sequence[tuple[Drawable, Drawable, Array]]) -> Figure:

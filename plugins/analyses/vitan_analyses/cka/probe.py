@@ -17,10 +17,12 @@ from vitan.errors import MismatchError
 from vitan.options import Options, summary
 
 from ..hsic.grams import FEWEST, kinds_of
-from ..hsic.minibatch import ONE_BATCH
 from ..hsic.probe import GramOptions, GramProbe
 from .between import compare
-from .sides import BLOCKS, NORMS, READINGS, TAPS, WHOLE, Side, relate
+from .sides import BLOCKS, NORMS, READINGS, TAPS, WHOLE, Reading, Side, relate, sampled
+
+#: CKA of each block with the last one of the same model.
+WITH_LAST = "cka-with-last"
 
 
 class CkaOptions(GramOptions):
@@ -67,7 +69,6 @@ class CkaProbe(GramProbe[CkaOptions]):
         arrays: dict[str, Any] = {}
         axes: dict[str, tuple[str, ...]] = {}
         records: list[Record] = []
-        headline = []
         for name in self.readings():
             side = self.side(name)
             values, error = relate(side, side)
@@ -76,13 +77,12 @@ class CkaProbe(GramProbe[CkaOptions]):
             if error is not None:
                 arrays[f"se-{name}"], axes[f"se-{name}"] = error, (axis, axis)
             if axis == "block":
-                headline.append(f"cka-with-last-{READINGS[name].word}")
-                records += self._with_last(headline[-1], side, values, error)
+                records += self._with_last(READINGS[name], side, values, error)
         return Result(
             records=(*records, *self.batch_records()),
             arrays={**arrays, "image": np.array(self.pooled.images())},
             axes=axes | {"image": ("image",)},
-            headline=tuple(headline),
+            headline=(WITH_LAST,),
         )
 
     @classmethod
@@ -112,15 +112,10 @@ class CkaProbe(GramProbe[CkaOptions]):
             return Side.whole(rows.rows(block).numpy() for block in blocks)
         return Side.batches(self.layers(TAPS[reading.layers], reading.kind, blocks))
 
-    def _with_last(self, metric: str, side: Side, values: Any, error: Any) -> Iterator[Record]:
+    def _with_last(self, reading: Reading, side: Side, values: Any, error: Any) -> Iterator[Record]:
         blocks = self.model.blocks
-        how: dict[str, Any] = {"protocol": self.options.protocol}
-        if error is not None:
-            how["k"] = self.options.size
+        how: dict[str, Any] = {"metric": WITH_LAST, "token": reading.token, **sampled(reading, self.options)}
         for i, block in enumerate(blocks):
             gaps = {f"block {blocks[j]}: {side.gaps[j]}" for j in (i, -1) if side.gaps[j]}
-            gap = "; ".join(sorted(gaps))
-            yield Record(metric=metric, value=float(values[i, -1]), block=block, group=gap, **how)
-            if error is not None:
-                why = gap or (ONE_BATCH if np.isnan(error[i, -1]) else "")
-                yield Record(metric=f"{metric}-se", value=float(error[i, -1]), block=block, group=why, **how)
+            spread = None if error is None or np.isnan(error[i, -1]) else float(error[i, -1])
+            yield Record(value=float(values[i, -1]), error=spread, block=block, gap="; ".join(sorted(gaps)), **how)

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from vitan.analysis.recordings import KINDS as POOLED
+from vitan.analysis.recordings import TOKENS as POOLED_TOKENS
 from vitan.anatomy import ModelInfo
 
 from ..hsic import exact as hsic
 from ..hsic import minibatch
 from ..hsic.exact import Centred, Floats
-from ..hsic.grams import KINDS
+from ..hsic.grams import KINDS, TOKENS
 from ..hsic.minibatch import Layers
 
 #: Which layers: block outputs over the whole set, and block outputs and both LayerNorms' outputs from minibatches.
@@ -23,17 +24,18 @@ TAPS = {BLOCKS: ("block",), NORMS: ("norm1", "norm2")}
 
 @dataclass(frozen=True)
 class Reading:
-    """Which tokens of which layers; ``word`` is short for names, ``title`` for figures."""
+    """Which tokens of which layers; ``word`` is short for arrays, ``token`` for records, ``title`` for figures."""
 
     layers: str
     kind: str
     word: str
+    token: str
     title: str
 
 
 #: Every reading by the name of its arrays.
-READINGS = {kind: Reading(WHOLE, kind, kind, title) for kind, title in POOLED.items()} | {
-    f"{kind}-{layers}": Reading(layers, kind, kind, title)
+READINGS = {kind: Reading(WHOLE, kind, kind, POOLED_TOKENS[kind], title) for kind, title in POOLED.items()} | {
+    f"{kind}-{layers}": Reading(layers, kind, kind, TOKENS[kind], title)
     for layers in (BLOCKS, NORMS)
     for kind, title in KINDS.items()
 }
@@ -74,6 +76,11 @@ class Compared(Protocol):
 
     def side(self, name: str, *, last: bool = False) -> Side:
         """What there is under such a name, of all blocks or of the last alone."""
+
+
+def sampled(reading: Reading, options: Any) -> dict[str, Any]:
+    """The parameter of records of this reading: the size of its minibatches, where it has any."""
+    return {} if reading.layers == WHOLE else {"parameter": "batch", "at": options.size}
 
 
 def relate(first: Side, second: Side) -> tuple[Floats, Floats | None]:

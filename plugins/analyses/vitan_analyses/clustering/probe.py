@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from vitan.analysis.probe import Probe, Recording
-from vitan.analysis.recordings import Labels, Pooled
+from vitan.analysis.recordings import TOKENS, Labels, Pooled
 from vitan.analysis.records import Result
 from vitan.errors import OptionError
 from vitan.options import Options, summary
@@ -55,8 +55,8 @@ class ClusteringProbe(Probe[ClusteringOptions]):
             name: np.array([values(found[name, block]) for block in self.model.blocks]).reshape(shape) for name in kept
         }
         return Result(
-            records=tuple(records(found, k)),
+            records=tuple(records(found, k, TOKENS)),
             arrays=arrays | {FLOOR: np.array(values(found[FLOOR, 0])), "label": labels},
             axes=dict.fromkeys(kept, ("block", "metric")) | {FLOOR: ("metric",), "label": ("image",)},
-            headline=tuple(f"{metric}-{name}" for name in kept for metric in ("purity", "nmi")),
+            headline=("purity", "nmi"),
         )

@@ -34,6 +34,8 @@ from vitan.anatomy import TokenLayout
 FEWEST = 4
 #: The tokens that a Gram matrix is over, with what figures call them. Registers belong to ``all`` alone.
 KINDS = {"all": "all tokens", "cls": "CLS", "spatial": "patch tokens"}
+#: What records call them.
+TOKENS = {"all": "all-tokens", "cls": "cls", "spatial": "patch-tokens"}
 
 _CHUNK = 1_250_000  # about so many numbers are worked on at a time, while they are in the cache
 _scratch = threading.local()

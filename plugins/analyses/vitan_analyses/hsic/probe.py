@@ -130,16 +130,10 @@ class GramProbe(Probe[GramOptionsT]):
 
     def batch_records(self) -> Iterator[Record]:
         """How many minibatches were used, and how many images were in those that are too small."""
-        counts, protocol = self.counts(), self.options.protocol
-        left_out = int(counts[counts < FEWEST].sum())
-        yield Record(
-            metric="minibatches", value=float((counts >= FEWEST).sum()), unit="batches",
-            k=self.options.size, protocol=protocol,
-        )  # fmt: skip
-        yield Record(
-            metric="images-left-out", value=float(left_out), unit="images", k=self.options.size, protocol=protocol,
-            group=f"in a batch of fewer than {FEWEST}" if left_out else "",
-        )  # fmt: skip
+        counts = self.counts()
+        values = {"minibatches": (counts >= FEWEST).sum(), "images-left-out": counts[counts < FEWEST].sum()}
+        for metric, value in values.items():
+            yield Record(metric=metric, value=int(value), parameter="batch", at=self.options.size)
 
     @classmethod
     def check_same_batches(cls, probes: Sequence[Self]) -> None:

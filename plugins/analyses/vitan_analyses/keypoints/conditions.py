@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -14,7 +13,7 @@ from ..plotting import pages as plots
 from ..plotting.curves import depth
 from ..plotting.pixels import Array
 from .points import FACTS
-from .summary import PER_POINT, SWAPPED
+from .summary import CONDITION, PER_POINT, SWAPPED
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,7 +24,7 @@ _MARKERS = ("o", "^", "s", "D", "v", "x")
 
 def conditions(drawable: Drawable, alpha: float, note: str) -> Figure | None:
     """PCK over all points and confusion of sides, a column for each fact that differs between pairs, or None."""
-    curves = {metric: _curves(drawable, metric, k) for metric, k in ((PER_POINT, alpha), (SWAPPED, None))}
+    curves = {metric: _curves(drawable, metric, at) for metric, at in ((PER_POINT, alpha), (SWAPPED, None))}
     facts = [fact for fact in FACTS if len(curves[PER_POINT].get(fact, ())) > 1]
     if not facts:
         return None
@@ -51,13 +50,13 @@ def _draw(axes: Axes, x: Array, curves: Mapping[str, Array]) -> None:
         axes.legend(fontsize=plots.TICK, frameon=False, handlelength=2)
 
 
-def _curves(drawable: Drawable, metric: str, k: float | None) -> dict[str, dict[str, Array]]:
+def _curves(drawable: Drawable, metric: str, alpha: float | None) -> dict[str, dict[str, Array]]:
     """By fact and value, the metric in each block."""
     found: dict[str, dict[str, dict[int | None, float]]] = {}
     for record in drawable.result.records:
-        match = re.fullmatch(rf"({'|'.join(FACTS)}) (\S+)", record.group)
-        if match and record.metric == metric and record.k == k:
-            found.setdefault(match[1], {}).setdefault(match[2], {})[record.block] = record.value
+        if record.of == CONDITION and record.metric == metric and record.at == alpha:
+            fact, _, value = record.name.partition(" ")
+            found.setdefault(fact, {}).setdefault(value, {})[record.block] = record.value
     return {
         fact: {value: np.array([curve[block] for block in drawable.model.blocks]) for value, curve in values.items()}
         for fact, values in found.items()

@@ -41,12 +41,12 @@ def draw(drawables: Sequence[Drawable]) -> Iterable[Drawing]:
         yield from _one_model(first)
 
 
-def curve(drawable: Drawable, metric: str, k: float | None = None) -> Array | None:
+def curve(drawable: Drawable, metric: str, alpha: float | None = None) -> Array | None:
     """The value of a metric over all points in each block, or None where there is none."""
     chosen = {
         record.block: record.value
         for record in drawable.result.records
-        if record.metric == metric and record.k == k and not record.group
+        if record.metric == metric and record.at == alpha and not record.of
     }
     return np.array([chosen[block] for block in drawable.model.blocks]) if chosen else None
 

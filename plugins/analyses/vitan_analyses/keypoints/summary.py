@@ -20,6 +20,19 @@ PCK, PER_IMAGE, PER_POINT = "pck", "pck-image", "pck-point"
 SWAPPED = "left-right-swapped"
 
 
+#: What a part of the points can be of.
+CATEGORY, CONDITION = "category", "condition"
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some of the points, by number, and what they have in common."""
+
+    of: str
+    name: str
+    points: Integers
+
+
 @dataclass(frozen=True)
 class _Seen:
     """All points: what was found (block, point, 2) and what is known of them (point, ``COLUMNS``)."""
@@ -52,16 +65,14 @@ class _Seen:
         return self.table[:, [COLUMNS.index(name) for name in names]]
 
     @cached_property
-    def parts(self) -> list[tuple[str, Integers]]:
-        """Points that belong together, by what they share: of a category, or by how two pictures differ."""
-        found: list[tuple[str, Integers]]
-        found = [(name, np.flatnonzero(self.category == i)) for i, name in enumerate(self.categories)]
+    def parts(self) -> list[Part]:
+        """Points that belong together: of a category, or of pairs whose two pictures differ in the same way."""
+        parts = [Part(CATEGORY, name, np.flatnonzero(self.category == i)) for i, name in enumerate(self.categories)]
         for fact in FACTS:
             values = self.column(fact)[:, 0]
-            found += [
-                (f"{fact} {value:g}", np.flatnonzero(values == value)) for value in np.unique(values) if value >= 0
-            ]
-        return found
+            for value in np.unique(values[values >= 0]):
+                parts.append(Part(CONDITION, f"{fact} {value:g}", np.flatnonzero(values == value)))
+        return parts
 
 
 def summarise(
@@ -78,8 +89,8 @@ def summarise(
     categories, number = np.unique(np.asarray(category), return_inverse=True)
     seen = _Seen(found, table, image, categories.tolist(), number, blocks)
     records = [
-        *(record for alpha in options.alpha for record in _pck(seen, alpha, options.protocol)),
-        *_swaps(seen, options.protocol),
+        *(record for alpha in options.alpha for record in _pck(seen, alpha)),
+        *_swaps(seen),
         *_counts(seen, left_out),
     ]
     hits = np.stack([correct(seen.errors, seen.column("threshold")[:, 0], alpha) for alpha in options.alpha], 1)
@@ -111,40 +122,39 @@ def summarise(
     return Result(records=tuple(records), arrays=arrays, axes=axes, headline=(PCK, PER_IMAGE, SWAPPED))
 
 
-def _pck(seen: _Seen, alpha: float, protocol: str) -> Iterator[Record]:
+def _pck(seen: _Seen, alpha: float) -> Iterator[Record]:
     """The mean over categories with intervals, then per picture and point, then parts of the points."""
     hits = 100 * correct(seen.errors, seen.column("threshold")[:, 0], alpha)
     share = 1 / np.bincount(seen.category)[seen.category]  # so that every category counts the same
     sweep = best_blocks(hits, units=seen.pair, weights=share)
-    yield from records_of(sweep, PCK, seen.blocks, unit="%", k=alpha, protocol=protocol)
+    how: dict[str, Any] = {"parameter": "alpha", "at": alpha}
+    yield from records_of(sweep, PCK, seen.blocks, **how)
     for metric, values in (
         (PER_IMAGE, means(hits, seen.pair).mean(1)),
         (PER_POINT, hits.mean(1)),
     ):
-        yield from _curve(metric, values, seen.blocks, k=alpha, protocol=protocol)
-    for name, points in seen.parts:
-        metric = PCK if name in seen.categories else PER_POINT
-        yield from _curve(metric, hits[:, points].mean(1), seen.blocks, k=alpha, protocol=protocol, group=name)
+        yield from _curve(metric, values, seen.blocks, n=hits.shape[1], **how)
+    for part in seen.parts:
+        metric, values = PCK if part.of == CATEGORY else PER_POINT, hits[:, part.points].mean(1)
+        yield from _curve(metric, values, seen.blocks, of=part.of, name=part.name, n=len(part.points), **how)
 
 
-def _swaps(seen: _Seen, protocol: str) -> Iterator[Record]:
+def _swaps(seen: _Seen) -> Iterator[Record]:
     """How often a point is taken for its mirror image, of those that have one in the target."""
     known = np.flatnonzero(~np.isnan(seen.swapped).all(0))
-    for name, points in (("", known), *seen.parts):
-        chosen = np.intersect1d(points, known)
+    for part in (Part("", "", known), *seen.parts):
+        chosen = np.intersect1d(part.points, known)
         if chosen.size:
             values = 100 * seen.swapped[:, chosen].mean(1)
-            yield from _curve(SWAPPED, values, seen.blocks, protocol=protocol, group=name, higher_is_better=False)
+            yield from _curve(SWAPPED, values, seen.blocks, of=part.of, name=part.name, n=chosen.size)
 
 
 def _counts(seen: _Seen, left_out: int) -> Iterator[Record]:
-    yield Record(metric="pairs", value=float(seen.pair.max() + 1), unit="pairs")
-    yield Record(metric="points", value=float(len(seen.pair)), unit="points")
-    yield Record(metric="pairs-left-out", value=float(left_out), unit="pairs")
+    yield Record(metric="pairs", value=float(seen.pair.max() + 1))
+    yield Record(metric="points", value=float(len(seen.pair)))
+    yield Record(metric="pairs-left-out", value=float(left_out))
 
 
 def _curve(metric: str, values: Floats, blocks: Sequence[int], **more: Any) -> Iterator[Record]:
     for block, value in zip(blocks, values.tolist(), strict=True):
-        yield Record(
-            **{"metric": metric, "value": value, "unit": "%", "block": block, "higher_is_better": True, **more}
-        )
+        yield Record(metric=metric, value=value, block=block, **more)

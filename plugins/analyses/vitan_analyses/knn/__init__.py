@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from vitan import ProbeSpec, hookimpl
 
+from .glossary import METRICS
+
 if TYPE_CHECKING:
     from vitan.analysis.figures import Draw
     from vitan.analysis.probe import Probe
@@ -19,6 +21,7 @@ def vitan_probes() -> Iterator[ProbeSpec]:
         name="knn",
         summary="Whether the nearest neighbours of an image tell its class: weighted k-NN, block by block.",
         load=_load,
+        metrics=METRICS,
         figures=_figures,
         paper="Wu et al. 2018, Unsupervised Feature Learning via Non-Parametric Instance Discrimination, section 3.4",
     )

@@ -41,8 +41,8 @@ def draw(drawables: Sequence[Drawable]) -> Iterable[Drawing]:
 def _one(drawable: Drawable) -> Figure:
     arrays = drawable.result.arrays
     figure = plots.page(5.6)
-    note = f"{_data(drawable)}, {_token(drawable)}, temperature {drawable.options.model_dump()['temperature']:g}"
-    larger = sorted(set(drawable.options.model_dump()["k"]) - set(arrays["k"].tolist()))
+    note = f"{_data(drawable)}, {_token(drawable)}, temperature {drawable.options.temperature:g}"
+    larger = sorted(set(drawable.options.k) - set(arrays["k"].tolist()))
     note += f"; too large for this bank: k = {', '.join(map(str, larger))}" if larger else ""
     note = f"{note}\n{LEGEND}"
     plots.head(figure, f"{plots.model_label(drawable.model)}: do the nearest neighbours tell the class?", note)
@@ -97,8 +97,8 @@ def _first_k(drawable: Drawable, metric: str) -> tuple[Array, Array]:
 
 
 def _token(drawable: Drawable) -> str:
-    token = next(record.group for record in drawable.result.records if record.metric == "knn-bank")
-    return said(token, drawable.options.model_dump()["token"])
+    token = next(record.token for record in drawable.result.records if record.metric == "knn-bank")
+    return said(token, drawable.options.token)
 
 
 def _data(drawable: Drawable) -> str:

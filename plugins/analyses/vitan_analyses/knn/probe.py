@@ -14,7 +14,7 @@ from torch import Tensor
 
 from vitan.analysis.accumulators import PerImage
 from vitan.analysis.probe import Probe, Recording
-from vitan.analysis.recordings import Labels, Pooled, Roles, chosen
+from vitan.analysis.recordings import TOKENS, Labels, Pooled, Roles, chosen
 from vitan.analysis.records import Record, Result
 from vitan.analysis.sweep import Sweep, best_blocks, records_of
 from vitan.errors import OptionError
@@ -130,12 +130,15 @@ class KnnProbe(Probe[KnnOptions]):
     def _records(self, sweeps: Mapping[str, list[Sweep]], ks: list[int], token: str, bank: int) -> Iterator[Record]:
         for metric, by_k in sweeps.items():
             for k, sweep in zip(ks, by_k, strict=True):
-                yield from records_of(sweep, metric, self.model.blocks, unit="%", k=k, gap=_GAP)
+                yield from records_of(
+                    sweep, metric, self.model.blocks, gap=_GAP, token=TOKENS[token], parameter="k", at=k
+                )
         for name, value in (("bank", bank), ("queries", sweeps[METRICS[0]][0].queries)):
-            yield Record(metric=f"knn-{name}", value=value, unit="images", group=token)
+            yield Record(metric=f"knn-{name}", value=value, token=TOKENS[token])
         for k in sorted(set(self.options.k) - set(ks)):
             why = f"not computed: the bank has only {bank} images"
-            yield Record(metric=METRICS[0], value=float("nan"), unit="%", higher_is_better=True, k=k, group=why)
+            for metric in METRICS:
+                yield Record(metric=metric, value=float("nan"), token=TOKENS[token], parameter="k", at=k, n=0, gap=why)
 
 
 _AXES = {

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from vitan import ProbeSpec, hookimpl
 
+from .glossary import METRICS
+
 if TYPE_CHECKING:
     from vitan.analysis.figures import Draw
     from vitan.analysis.probe import Probe
@@ -19,6 +21,7 @@ def vitan_probes() -> Iterator[ProbeSpec]:
         name="residual",
         summary="How long and how alike the two summands of every residual addition are: skip stream and branch.",
         load=_load,
+        metrics=METRICS,
         figures=_figures,
         paper="Walmer et al. 2023, appendix; Raghu et al. 2021",
     )

@@ -14,8 +14,8 @@ from vitan.analysis.records import Record, Result
 from vitan.anatomy import ModelInfo
 from vitan.data.batch import Batch
 
-from ..hsic.grams import kinds_of
-from ..hsic.minibatch import BROKEN, ONE_BATCH, Floats, Layers, cka
+from ..hsic.grams import TOKENS, kinds_of
+from ..hsic.minibatch import BROKEN, Floats, Layers, cka
 from ..hsic.probe import GramOptions, GramProbe
 
 #: Each branch of a block: the taps of the skip stream and of what is added to it.
@@ -72,7 +72,7 @@ class ResidualProbe(GramProbe[GramOptions]):
             axes=axes | {"image": ("image",)},
             headline=(
                 *(f"skip-branch-cka-{branch}" for branch in BRANCHES),
-                *(f"norm-ratio-{b}-all" for b in BRANCHES),
+                *(f"norm-ratio-{branch}" for branch in BRANCHES),
             ),
         )
 
@@ -107,19 +107,16 @@ class ResidualProbe(GramProbe[GramOptions]):
 
     def _alike(self, branch: str, skip: Layers, added: Layers, arrays: Mapping[str, Floats]) -> Iterator[Record]:
         """The two summands of one addition: the diagonal of the map."""
-        how: dict[str, Any] = {"k": self.options.size, "protocol": self.options.protocol}
+        how: dict[str, Any] = {"token": TOKENS["all"], "parameter": "batch", "at": self.options.size}
         for i, block in enumerate(self.model.blocks):
             gaps = {"skip stream": skip.gap(i), "branch": added.gap(i)}
             gap = "; ".join(f"{name}: {why}" for name, why in gaps.items() if why)
             value, error = float(arrays[branch][i, i]), float(arrays[f"se-{branch}"][i, i])
-            why = gap or (ONE_BATCH if np.isnan(error) else "")
-            yield Record(metric=f"skip-branch-cka-{branch}", value=value, block=block, group=gap, **how)
-            yield Record(metric=f"skip-branch-cka-{branch}-se", value=error, block=block, group=why, **how)
+            known = None if np.isnan(error) else error  # one batch has no spread
+            yield Record(metric=f"skip-branch-cka-{branch}", value=value, error=known, block=block, gap=gap, **how)
 
     def _long(self, branch: str, kind: str, values: Floats) -> Iterator[Record]:
         for block, value in zip(self.model.blocks, values, strict=True):
             gap = "" if np.isfinite(value) else "a branch adds nothing" if np.isinf(value) else BROKEN
-            yield Record(
-                metric=f"norm-ratio-{branch}-{kind}", value=float(value), unit="skip / branch", block=block, group=gap,
-                protocol=self.options.protocol,
-            )  # fmt: skip
+            value = float(value) if np.isfinite(value) else float("nan")
+            yield Record(metric=f"norm-ratio-{branch}", value=value, block=block, token=TOKENS[kind], gap=gap)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from vitan import ProbeSpec, hookimpl
 
+from .glossary import METRICS
+
 if TYPE_CHECKING:
     from vitan.analysis.figures import Draw
     from vitan.analysis.probe import Probe
@@ -19,6 +21,7 @@ def vitan_probes() -> Iterator[ProbeSpec]:
         name="retrieval",
         summary="Whether the most similar pictures show the same thing: mAP and mP@k of rankings, block by block.",
         load=_load,
+        metrics=METRICS,
         figures=_figures,
         paper="Radenović et al. 2018, Revisiting Oxford and Paris: Large-Scale Image Retrieval Benchmarking",
     )

@@ -66,8 +66,8 @@ def _sweep(drawable: Drawable, name: str) -> tuple[Array, Array]:
 
 def _one(drawable: Drawable) -> Figure:
     names = protocols(drawable)
-    token = next(r.group for r in drawable.result.records if r.metric == "retrieval-gallery")
-    what = said(token, drawable.options.model_dump()["token"])
+    token = next(r.token for r in drawable.result.records if r.metric == "retrieval-gallery")
+    what = said(token, drawable.options.token)
     figure = plots.page(3.1)
     note = f"{data(drawable)}, {drawable.view.name} view, {what}\n{LEGEND}"
     plots.head(figure, f"{plots.model_label(drawable.model)}: {_TITLE.lower()}", note)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from vitan.analysis.accumulators import PerImage
 from vitan.analysis.probe import Probe, Recording
-from vitan.analysis.recordings import Pooled, Roles, chosen
+from vitan.analysis.recordings import TOKENS, Pooled, Roles, chosen
 from vitan.analysis.records import Record, Result
 from vitan.analysis.sweep import Sweep, best_blocks, records_of
 from vitan.options import Options, summary
@@ -119,21 +119,21 @@ class RetrievalProbe(Probe[RetrievalOptions]):
         self, sweeps: Mapping[str, Sweep], found: _Scores, token: str, gallery: int, unseen: int
     ) -> Iterator[Record]:
         for i, (name, sweep) in enumerate(sweeps.items()):
-            yield from records_of(sweep, f"map-{name}", self.model.blocks, unit=UNIT, gap=_GAP)
+            yield from records_of(sweep, f"map-{name}", self.model.blocks, gap=_GAP, token=TOKENS[token])
             for depth, by_block in zip(DEPTHS, found.precision[i], strict=True):
                 for block, values in zip(self.model.blocks, by_block, strict=True):
                     yield Record(
                         metric=f"mp-{name}",
                         value=_mean(values),
-                        unit=UNIT,
-                        higher_is_better=True,
                         block=block,
-                        k=depth,
+                        token=TOKENS[token],
+                        parameter="k",
+                        at=depth,
+                        gap=_GAP if np.isnan(values).all() else "",
+                        n=int(np.isfinite(values).sum()),
                     )
-            yield Record(metric=f"map-{name}-queries", value=sweep.queries, unit="images", group=token)
-        yield Record(metric="retrieval-gallery", value=gallery, unit="images", group=token)
-        if unseen:
-            yield Record(metric="retrieval-unseen", value=unseen, unit="images", group="relevant, but not in this run")
+        yield Record(metric="retrieval-gallery", value=gallery, token=TOKENS[token])
+        yield Record(metric="retrieval-unseen", value=unseen)
 
 
 _AXES = {

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from vitan import ProbeSpec, hookimpl
 
+from .glossary import METRICS
+
 if TYPE_CHECKING:
     from vitan.analysis.figures import Draw
     from vitan.analysis.probe import Probe
@@ -19,6 +21,7 @@ def vitan_probes() -> Iterator[ProbeSpec]:
         name="saliency",
         summary="Whether attention finds the objects: IoU of every head's map with the union of the masks.",
         load=_load,
+        metrics=METRICS,
         figures=_figures,
         paper="Teaching Matters: Investigating the Role of Supervision in Vision Transformers (CVPR 2023)",
     )

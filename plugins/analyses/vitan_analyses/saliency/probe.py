@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -23,7 +24,7 @@ from ..plotting.pixels import Array
 from ..regions.attention_rows import mass_mask, overlap
 from ..regions.token_masks import TokenMasks
 from .floor import random_iou
-from .rows import map_shape, saliency_maps, sources
+from .rows import TOKENS, map_shape, saliency_maps, sources
 
 #: For the size of what is stored: a float for the IoU and an integer for the size of each mask.
 _BYTES = 8
@@ -146,8 +147,7 @@ class SaliencyProbe(Probe[SaliencyOptions]):
                 "example-maps": ("image", "block", "source", "head", "patch"),
                 "example-union": ("image", "patch"),
             }
-        first = f"iou-{names[0]}"
-        headline = tuple(f"{first}-{what}" for what in ("best-head-per-image", "best-fixed-head", "random-best-head"))
+        headline = ("iou-best-head-per-image", "iou-best-fixed-head", "iou-random-best-head")
         return Result(records=tuple(found), arrays=arrays, axes=axes, headline=headline)
 
     def _examples(self) -> dict[str, Array]:
@@ -164,7 +164,7 @@ class SaliencyProbe(Probe[SaliencyOptions]):
             ("pictures-without-objects", int((truth == 0).sum())),
             ("heads", self.model.heads),
         ):
-            yield Record(metric=metric, value=value, unit=metric.partition("-")[0], protocol=self.options.protocol)
+            yield Record(metric=metric, value=value)
 
     def _records(self, name: str, iou: Array, floor: tuple[Array, Array]) -> Iterator[Record]:
         """Records of one source from its IoU (image, block, head + 1) and the two floors (block,)."""
@@ -180,19 +180,20 @@ class SaliencyProbe(Probe[SaliencyOptions]):
 
         def record(what: str, value: float, row: int, head: int | None = None) -> Record:
             return Record(
-                metric=f"iou-{name}{what}",
+                metric=f"iou{what}",
                 value=float(value),
-                higher_is_better=None if what.startswith("-random") else True,  # the floor is no aim
                 block=self.model.blocks[row],
                 head=head,
-                k=self.options.mass,
-                protocol=self.options.protocol,
+                token=TOKENS[name],
+                parameter="mass",
+                at=self.options.mass,
+                n=len(iou),
             )
 
         for (row, head), value in np.ndenumerate(heads):
             yield record("", value, row, head)
-        for row, best in enumerate(heads.argmax(1)):
-            yield record("-best-fixed-head", heads[row, best], row, int(best))
+        best = heads.argmax(1)
         for what, values in columns.items():
             for row, value in enumerate(values):
-                yield record(what, value, row)
+                fixed = what == "-best-fixed-head"
+                yield replace(record(what, value, row), label=f"head {best[row]}" if fixed else "")

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 #: Whose attention a map is, with what figures call it.
 SOURCES = {"cls": "CLS", "patches": "mean over patches", "center": "centre patch"}
+#: What records call them.
+TOKENS = {"cls": "cls", "patches": "patch-tokens", "center": "centre-patch"}
 
 
 def sources(layout: TokenLayout) -> tuple[str, ...]:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from vitan import ProbeSpec, hookimpl
 
+from .glossary import METRICS
+
 if TYPE_CHECKING:
     from vitan.analysis.figures import Draw
     from vitan.analysis.probe import Probe
@@ -21,6 +23,7 @@ def vitan_probes() -> Iterator[ProbeSpec]:
         name="segments",
         summary="Whether features of objects or parts fall into their categories, block by block, in the crop.",
         load=_load,
+        metrics=METRICS,
         figures=_figures,
         paper=_PAPER,
     )
@@ -28,6 +31,7 @@ def vitan_probes() -> Iterator[ProbeSpec]:
         name="segments-dense",
         summary="The same as segments, for the whole picture at twice the size, in windows.",
         load=_load_dense,
+        metrics=METRICS,
         figures=_figures,
         paper=_PAPER,
     )

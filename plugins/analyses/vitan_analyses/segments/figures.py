@@ -20,7 +20,7 @@ def draw(drawables: Sequence[Drawable]) -> Iterator[Drawing]:
     """One page, whether of one model or of several; where families have several models, one of their means."""
     panels = agreement_panels(drawables, {"objects": "objects"})
     first = drawables[0]
-    k = next(record.k for record in first.result.records if record.k)
+    k = next(record.at for record in first.result.records if record.parameter == "clusters")
     rule = ", published masks" if cast("SegmentsOptions", first.options).protocol == "paper" else ""
     count = len(first.result.arrays["label"])
     note = f"{count} objects of {first.dataset_name}, k = {k:g}, {first.view.name} view{rule}; dotted: uniform noise"

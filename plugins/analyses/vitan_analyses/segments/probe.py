@@ -106,7 +106,7 @@ class SegmentsProbe(Probe[SegmentsOptions]):
         jobs[FLOOR, 0] = noise(len(labels), self.model.dim, seed=self.options.seed)
         found = cluster_all(jobs, labels, k, starts=self.options.starts, seed=self.options.seed)
         return Result(
-            records=(*records(found, k, self.options.protocol), *self._counts(labels)),
+            records=(*records(found, k, {OBJECTS: "patch-tokens"}), *self._counts(labels)),
             arrays={
                 OBJECTS: np.array([values(found[OBJECTS, block]) for block in self.model.blocks]),
                 FLOOR: np.array(values(found[FLOOR, 0])),
@@ -114,7 +114,7 @@ class SegmentsProbe(Probe[SegmentsOptions]):
                 "image": np.repeat(self.labels.index(0).numpy(), [len(one) for one in per_image]),
             },
             axes={OBJECTS: ("block", "metric"), FLOOR: ("metric",), "label": ("object",), "image": ("object",)},
-            headline=tuple(f"{metric}-{OBJECTS}" for metric in METRICS),
+            headline=tuple(METRICS),
         )
 
     def _clusters(self, labels: Integers) -> int:
@@ -138,7 +138,7 @@ class SegmentsProbe(Probe[SegmentsOptions]):
             ("categories", len(np.unique(labels))),
             ("objects-not-shown", int(self.skipped.rows(0).sum())),
         ):
-            yield Record(metric=metric, value=value, unit=metric.partition("-")[0], protocol=self.options.protocol)
+            yield Record(metric=metric, value=value)
 
 
 class DenseSegmentsProbe(SegmentsProbe):

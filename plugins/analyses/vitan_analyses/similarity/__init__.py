@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from vitan import ProbeSpec, hookimpl
 
+from .glossary import METRICS
+
 if TYPE_CHECKING:
     from vitan.analysis.figures import Draw, DrawComparison
     from vitan.analysis.probe import Probe
@@ -19,6 +21,7 @@ def vitan_probes() -> Iterator[ProbeSpec]:
         name="similarity",
         summary="How alike blocks and models are by seven measures (k-NN, Procrustes, RSA, CCA ...), with p-values.",
         load=_load,
+        metrics=METRICS,
         figures=_figures,
         comparison=_comparison,
         paper="Huh et al. 2024, Williams et al. 2021, Kriegeskorte et al. 2008, Raghu et al. 2017, Morcos et al. 2018",

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 
-from vitan.analysis.recordings import KINDS
+from vitan.analysis.recordings import KINDS, TOKENS
 from vitan.analysis.records import Record, Result
 
 from . import null
 from .layers import Floats, Undefined
-from .measures import Measure
+from .measures import Measure, swept
 from .tables import Load, table
 
 
@@ -22,7 +23,7 @@ class Between:
     """Compares models; each gives its layers by kind.
 
     Arrays are ``MEASURE-last-KIND`` (model, model), with permutations also ``...-p`` and ``...-calibrated``, and with
-    ``block_maps`` also ``MEASURE-KIND FIRST SECOND`` (block of the first, block of the second).
+    ``block_maps`` also, between every two models, ``MEASURE-KIND`` (block of the first, block of the second).
     """
 
     names: Sequence[str]
@@ -34,6 +35,7 @@ class Between:
     seed: int
     block_maps: bool
     arrays: dict[str, Floats] = field(default_factory=dict)
+    between: dict[tuple[str, str], dict[str, Floats]] = field(default_factory=dict)
     records: list[Record] = field(default_factory=list)
 
     def result(self) -> Result:
@@ -43,46 +45,47 @@ class Between:
                 self._last(measure, kind)
                 if self.block_maps:
                     self._blocks(measure, kind)
-        axes = {name: ("block", "block of the other") if " " in name else ("model", "model") for name in self.arrays}
+        axes = dict.fromkeys(self.arrays, ("model", "model"))
+        axes |= {name: ("block", "block of the other") for pair in self.between.values() for name in pair}
         return Result(
             records=tuple(self.records),
             arrays={**self.arrays, "model": np.array(self.names)},
             axes=axes | {"model": ("model",)},
+            between=self.between,
         )
 
     def _last(self, measure: Measure, kind: str) -> None:
         loads = [own[kind][-1] if kind in own else _nothing(kind) for own in self.layers]
         orders = null.orders(self.permutations, self.samples, self.seed)
         found = table(measure, loads, None, self.k, orders)
-        name = f"{measure.name}-last-{kind}"
-        columns = {name: found.values}
+        name, metric = f"{measure.name}-last-{kind}", f"{measure.name}-last"
+        columns: list[tuple[str, Floats, dict[str, str]]] = [(name, found.values, {"metric": metric})]
         if self.permutations:
-            columns[f"{name}-p"] = null.p_values(found.values, found.null)
-            columns[f"{name}-calibrated"] = null.calibrated(found.values, found.null, measure.highest)
-            equal = np.diag(np.isfinite(np.diag(found.values)))  # a model with itself, which is not tested
-            columns[f"{name}-calibrated"][equal] = 1.0
-        self.arrays |= columns
-        for metric, values in columns.items():
-            self.records += self._records(measure, metric, values, found.gaps)
+            p_values = null.p_values(found.values, found.null)
+            calibrated = null.calibrated(found.values, found.null, measure.highest)
+            calibrated[np.diag(np.isfinite(np.diag(found.values)))] = 1.0  # a model with itself, which is not tested
+            columns.append((f"{name}-p", p_values, {"metric": "p-value", "of": "metric", "name": metric}))
+            columns.append((f"{name}-calibrated", calibrated, {"metric": f"{metric}-calibrated"}))
+        for array, values, what in columns:
+            self.arrays[array] = values
+            self.records += self._records(values, found.gaps, token=TOKENS[kind], **what, **swept(measure, self.k))
 
-    def _records(
-        self, measure: Measure, metric: str, values: Floats, gaps: Mapping[tuple[int, int], str]
-    ) -> Iterator[Record]:
+    def _records(self, values: Floats, gaps: Mapping[tuple[int, int], str], **what: Any) -> Iterator[Record]:
+        """Of every two models; ``what`` are the fields that say which number it is."""
         for i, j in combinations(range(len(self.names)), 2):
             yield Record(
-                metric=metric,
                 value=float(values[i, j]),
-                k=self.k if measure.uses_k else None,
-                group=gaps.get((i, j), ""),
+                gap=gaps.get((i, j), "") if np.isnan(values[i, j]) else "",
                 model=self.names[i],
                 other=self.names[j],
+                **what,
             )
 
     def _blocks(self, measure: Measure, kind: str) -> None:
         for i, j in combinations(range(len(self.names)), 2):
             if kind in self.layers[i] and kind in self.layers[j]:
                 found = table(measure, self.layers[i][kind], self.layers[j][kind], self.k)
-                self.arrays[f"{measure.name}-{kind} {self.names[i]} {self.names[j]}"] = found.values
+                self.between.setdefault((self.names[i], self.names[j]), {})[f"{measure.name}-{kind}"] = found.values
 
 
 def _nothing(kind: str) -> Load:

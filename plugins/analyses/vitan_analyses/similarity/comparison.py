@@ -34,7 +34,7 @@ def draw_comparison(drawables: Sequence[Drawable], result: Result) -> Iterator[D
     """For CLS and the mean patch: the last blocks of all models, and all blocks of two where these were compared."""
     asked = [m for m in MEASURES.values() if f"{m.name}-last-patches" in result.arrays]
     for kind in KINDS:
-        measures, missing = with_values(result, asked, [f"last-{kind}"])
+        measures, missing = with_values(result, asked, "last", [kind])
         if not any(np.isfinite(result.arrays[f"{m.name}-last-{kind}"]).any() for m in measures):
             continue
         size = _FEW if len(drawables) > _MANY else len(measures)
@@ -45,7 +45,7 @@ def draw_comparison(drawables: Sequence[Drawable], result: Result) -> Iterator[D
         pairs = [
             (a, b)
             for a, b in combinations(drawables, 2)
-            if f"{measures[0].name}-{kind} {a.model.name} {b.model.name}" in result.arrays
+            if f"{measures[0].name}-{kind}" in result.between.get((a.model.name, b.model.name), {})
         ]
         for start in range(0, len(pairs), _PAIRS):
             number = f"-{start // _PAIRS + 1}" if len(pairs) > _PAIRS else ""
@@ -120,7 +120,7 @@ def _blocks(
     rows = -(-len(cells) // across)
     side = 1.75 if single else 1.5
     figure = plots.page(rows * side + 0.7, max(across * side + 0.9, 4.2))
-    maps = [result.arrays[f"{m.name}-{kind} {a.model.name} {b.model.name}"] for m, (a, b) in cells]
+    maps = [result.between[a.model.name, b.model.name][f"{m.name}-{kind}"] for m, (a, b) in cells]
     plots.head(figure, f"Blocks against blocks, {KINDS[kind]}", note(pairs[0][0], maps=maps))
     panels = figure.subplots(rows, across, squeeze=False)
     for axes in panels.ravel()[len(cells) :]:

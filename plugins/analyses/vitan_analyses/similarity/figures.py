@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vitan.analysis.figures import Drawable, Drawing, Plot
-from vitan.analysis.recordings import KINDS
+from vitan.analysis.recordings import KINDS, TOKENS
 from vitan.analysis.records import Result
 
 from ..plotting import pages as plots
@@ -30,7 +30,7 @@ def draw(drawables: Sequence[Drawable]) -> Iterable[Drawing]:
     arrays = drawable.result.arrays
     kinds = [kind for kind in KINDS if any(name.endswith(f"-{kind}") for name in arrays)]
     asked = [measure for measure in MEASURES.values() if f"{measure.name}-{kinds[0]}" in arrays]
-    shown, missing = with_values(drawable.result, asked, [f"with-last-{kind}" for kind in kinds])
+    shown, missing = with_values(drawable.result, asked, "with-last", kinds)
     figure = plots.page(_ROW * len(shown) + 0.75 + 0.13 * len(missing), plots.PAGE * (0.6 + 0.2 * len(kinds)))
     heading = f"Which blocks of {plots.model_label(drawable.model)} are alike, by each measure"
     plots.head(figure, heading, note(drawable, missing, [arrays[f"{m.name}-{kind}"] for m in shown for kind in kinds]))
@@ -49,15 +49,19 @@ def draw(drawables: Sequence[Drawable]) -> Iterable[Drawing]:
     yield Plot(name="similarity", figure=figure)
 
 
-def with_values(result: Result, measures: Sequence[Measure], ends: Sequence[str]) -> tuple[list[Measure], list[str]]:
-    """The measures that have any value under ``NAME-END``, and a line for each other one that says why it has none.
+def with_values(
+    result: Result, measures: Sequence[Measure], end: str, kinds: Sequence[str]
+) -> tuple[list[Measure], list[str]]:
+    """The measures that have any value of ``NAME-END``, and a line for each other one that says why it has none.
 
     All of them are given back where none has a value.
     """
-    metrics = {measure.name: [f"{measure.name}-{end}" for end in ends] for measure in measures}
-    found = {n: [r for r in result.records if r.metric in names] for n, names in metrics.items()}
-    known = [measure for measure in measures if any(not record.group for record in found[measure.name])]
-    missing = [f"{m.title} left out: {found[m.name][-1].group}" for m in measures if m not in known and found[m.name]]
+    tokens = {TOKENS[kind] for kind in kinds}
+    records = {
+        m.name: [r for r in result.records if r.metric == f"{m.name}-{end}" and r.token in tokens] for m in measures
+    }
+    known = [measure for measure in measures if any(not record.gap for record in records[measure.name])]
+    missing = [f"{m.title} left out: {records[m.name][-1].gap}" for m in measures if m not in known and records[m.name]]
     return (known, missing) if known else (list(measures), missing)
 
 
@@ -71,7 +75,8 @@ def note(drawable: Drawable, more: Sequence[str] = (), maps: Sequence[Array] = (
 
 def title(measure: Measure, result: Result) -> str:
     """What a measure is called in figures, with its k."""
-    k = next((record.k for record in result.records if record.metric.startswith(f"{measure.name}-")), None)
+    names = (f"{measure.name}-with-last", f"{measure.name}-last")
+    k = next((record.at for record in result.records if record.metric in names), None)
     return measure.title if k is None else f"{measure.title}, k = {k:g}"
 
 

@@ -122,6 +122,12 @@ _ALL = (
     ),
 )
 
+
+def swept(measure: Measure, k: int) -> dict[str, Any]:
+    """The parameter of its records: how many neighbours it looks at, if it looks at any."""
+    return {"parameter": "k", "at": k} if measure.uses_k else {}
+
+
 #: Every measure by its name. RSA correlates two samples over their channels, and PWCCA sums sizes over channels: both
 #: know one channel from another, so that a rotation counts.
 MEASURES = {measure.name: measure for measure in _ALL}

@@ -12,14 +12,14 @@ from typing_extensions import Self
 
 from vitan.analysis.accumulators import PerImage
 from vitan.analysis.probe import Probe, Recording
-from vitan.analysis.recordings import Pooled
+from vitan.analysis.recordings import TOKENS, Pooled
 from vitan.analysis.records import Record, Result
 from vitan.errors import MismatchError, OptionError
 from vitan.options import Options, summary
 
 from .between import Between
 from .layers import FEWEST, Floats
-from .measures import MEASURES, Measure
+from .measures import MEASURES, Measure, swept
 from .null import FEWEST_PERMUTATIONS, LEVEL
 from .tables import Load, Table, table
 
@@ -87,12 +87,11 @@ class SimilarityProbe(Probe[SimilarityOptions]):
             for kind, loads in self.layers().items()
         }
         arrays: dict[str, Any] = {f"{name}-{kind}": found.values for (name, kind), found in tables.items()}
-        first = next(iter(self.layers()))
         return Result(
             records=tuple(self._records(tables, k)),
             arrays={**arrays, "image": np.array(self.pooled.images())},
             axes=dict.fromkeys(arrays, ("block", "block")) | {"image": ("image",)},
-            headline=tuple(f"{measure.name}-with-last-{first}" for measure in self.measures()),
+            headline=tuple(f"{measure.name}-with-last" for measure in self.measures()),
         )
 
     def _records(self, tables: Mapping[tuple[str, str], Table], k: int) -> Iterator[Record]:
@@ -100,11 +99,12 @@ class SimilarityProbe(Probe[SimilarityOptions]):
         for (name, kind), found in tables.items():
             for row, block in enumerate(self.model.blocks):
                 yield Record(
-                    metric=f"{name}-with-last-{kind}",
+                    metric=f"{name}-with-last",
                     value=float(found.values[row, last]),
                     block=block,
-                    k=k if MEASURES[name].uses_k else None,
-                    group=found.gaps.get((row, last), ""),
+                    token=TOKENS[kind],
+                    gap=found.gaps.get((row, last), ""),
+                    **swept(MEASURES[name], k),
                 )
 
     @classmethod

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from vitan import ProbeSpec, hookimpl
 
+from .glossary import METRICS
+
 if TYPE_CHECKING:
     from vitan.analysis.figures import Draw
     from vitan.analysis.probe import Probe
@@ -19,6 +21,7 @@ def vitan_probes() -> Iterator[ProbeSpec]:
         name="spectrum",
         summary="How many dimensions features use, block by block, and which patch tokens stand out; needs no labels.",
         load=_load,
+        metrics=METRICS,
         figures=_figures,
         paper="RankMe (Garrido et al. 2023), TwoNN (Facco et al. 2017), registers (Darcet et al. 2024)",
     )

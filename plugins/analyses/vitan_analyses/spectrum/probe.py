@@ -10,7 +10,7 @@ from torch import Tensor
 
 from vitan.analysis.accumulators import PerImage
 from vitan.analysis.probe import Probe, Recording
-from vitan.analysis.recordings import Pooled
+from vitan.analysis.recordings import TOKENS, Pooled
 from vitan.analysis.records import Record, Result
 from vitan.anatomy import ModelInfo
 from vitan.data.batch import Batch
@@ -75,27 +75,23 @@ class SpectrumProbe(Probe[SpectrumOptions]):
             records=(*self._spectral(measured), *self._outliers(norms, long)),
             arrays=arrays | {"image": self.norms.index(blocks[0]).numpy()},
             axes=dict.fromkeys(arrays, ("block",)) | {"outliers": ("block", "row", "column"), "image": ("image",)},
-            headline=(*(f"rank-me-{kind}" for kind in kept), "two-nn-patches", "outlier-share"),
+            headline=("rank-me", "two-nn", "outlier-share"),
         )
 
     def _spectral(self, measured: Mapping[str, list[tuple[dict[str, float], str]]]) -> Iterator[Record]:
         for kind, rows in measured.items():
             for block, (values, why) in zip(self.model.blocks, rows, strict=True):
-                for name, unit in MEASURES.items():
+                for name in MEASURES:
                     gap = why or ("not defined for these features" if np.isnan(values[name]) else "")
-                    yield Record(metric=f"{name}-{kind}", value=values[name], unit=unit, block=block, group=gap)
+                    yield Record(metric=name, value=values[name], block=block, token=TOKENS[kind], gap=gap)
 
     def _outliers(self, norms: Floats, long: Any) -> Iterator[Record]:
         for i, block in enumerate(self.model.blocks):
-            yield Record(metric="token-norm", value=float(norms[:, i].mean(dtype=np.float64)), block=block)
-            yield Record(
-                metric="outlier-share", value=float(long[:, i].mean()), unit="share of patches", block=block,
-                k=self.options.outlier,
-            )  # fmt: skip
-            yield Record(
-                metric="outlier-images", value=float(long[:, i].any(-1).mean()), unit="share of images", block=block,
-                k=self.options.outlier,
-            )  # fmt: skip
+            where: dict[str, Any] = {"block": block, "token": "patch-tokens"}
+            cut: dict[str, Any] = {"parameter": "cut-off", "at": self.options.outlier}
+            yield Record(metric="token-norm", value=float(norms[:, i].mean(dtype=np.float64)), **where)
+            yield Record(metric="outlier-share", value=float(long[:, i].mean()), **where, **cut)
+            yield Record(metric="outlier-images", value=float(long[:, i].any(-1).mean()), **where, **cut)
 
 
 def _measure(features: Floats) -> tuple[dict[str, float], str]:

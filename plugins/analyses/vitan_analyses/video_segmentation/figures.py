@@ -43,7 +43,7 @@ def _curves(drawables: Sequence[Drawable]) -> Plot:
 
 def _curve(drawable: Drawable, metric: str) -> Array:
     """The values of a measure over all objects, block by block."""
-    values = {r.block: r.value for r in drawable.result.records if r.metric == metric and not r.group}
+    values = {r.block: r.value for r in drawable.result.records if r.metric == metric and not r.of}
     return np.array([values[block] for block in drawable.model.blocks])
 
 

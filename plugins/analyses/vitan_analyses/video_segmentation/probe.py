@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import lru_cache
 from itertools import groupby
 from typing import Any, ClassVar, Literal
@@ -48,6 +47,10 @@ class VideoSegmentationOptions(Options):
         "best", description="of which blocks the predicted masks are written: best in J & F, all, or none"
     )
     shown: int = summary(6, ge=0, le=1000, description="how many videos are drawn, from the worst to the best")
+
+
+#: The measure that blocks are compared by.
+SWEPT = "j-and-f-mean"
 
 
 class VideoSegmentationProbe(Probe[VideoSegmentationOptions]):
@@ -159,18 +162,16 @@ class VideoSegmentationProbe(Probe[VideoSegmentationOptions]):
         )
 
     def _records(self, evaluations: Mapping[int, Evaluation]) -> Iterator[Record]:
-        protocol = self.options.protocol
         short = sum(not len(one.values) for one in next(iter(evaluations.values())).objects)
-        if short:  # no frame between the first and the last
-            yield Record(metric="objects-left-out", value=float(short), unit="objects", protocol=protocol)
-        yield from records_of(sweep_of(evaluations), "j-and-f-mean", list(evaluations), protocol=protocol)
+        yield Record(metric="objects-left-out", value=short)  # no frame between the first and the last
+        yield from records_of(sweep_of(evaluations), SWEPT, list(evaluations))
         for block, found in evaluations.items():
-            rows = {"": found.overall, **{one.name: one.measures for one in found.objects}}
-            for group, measures in rows.items():
-                for metric, value in measures.items():
-                    record = Record(metric=metric, value=value, block=block, group=group, protocol=protocol)
-                    if group or metric != "j-and-f-mean":  # that is among the records of the sweep
-                        yield replace(record, higher_is_better=not metric.endswith("decay"))
+            for metric, value in found.overall.items():
+                if metric != SWEPT:  # that is among the records of the sweep
+                    yield Record(metric=metric, value=value, block=block, gap=_gap(value))
+            for one in found.objects:
+                for metric, value in one.measures.items():
+                    yield Record(metric=metric, value=value, block=block, of="object", name=one.name, gap=_gap(value))
 
     def _kept(self, evaluations: Mapping[int, Evaluation]) -> dict[str, Any]:
         """The masks of the chosen blocks: (byte,) of all PNGs one after another, and how long each is."""
@@ -180,6 +181,10 @@ class VideoSegmentationProbe(Probe[VideoSegmentationOptions]):
         sizes = np.array([[len(png) for png in row] for row in parts], np.int64).reshape(len(chosen), images)
         joined = torch.cat([png for row in parts for png in row]).numpy() if parts else np.zeros(0, np.uint8)
         return {"mask-block": np.array(chosen, np.int64), "mask-size": sizes, "mask-png": joined}
+
+
+def _gap(value: float) -> str:
+    return "no frame of it counts" if np.isnan(value) else ""
 
 
 _MASK_AXES = {"mask-block": ("block",), "mask-size": ("block", "image"), "mask-png": ("byte",)}

@@ -49,7 +49,7 @@ def unit(drawable: Drawable, name: str) -> str:
 def head_types(drawable: Drawable) -> dict[tuple[int, int], str]:
     """The label of each (block, head) that has one."""
     found = (record for record in drawable.result.records if record.metric == "head-type")
-    return {(r.block, r.head): r.group for r in found if r.block is not None and r.head is not None}
+    return {(r.block, r.head): r.label for r in found if r.block is not None and r.head is not None}
 
 
 def image_count(drawable: Drawable) -> int:
