@@ -1,4 +1,4 @@
-"""The three hooks of a plugin. They take nothing and yield specs, so they can grow without breaking anyone."""
+"""The hooks of a plugin. They take nothing and yield specs, so they can grow without breaking anyone."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import pluggy
 
-from .specs import DatasetSpec, ModelCatalog, ModelSpec, ProbeSpec
+from .specs import DatasetSpec, ImporterSpec, ModelCatalog, ModelSpec, ProbeSpec
 
 PROJECT = "vitan"
 hookspec = pluggy.HookspecMarker(PROJECT)
@@ -28,4 +28,10 @@ def vitan_probes() -> Iterable[ProbeSpec]:
 @hookspec
 def vitan_datasets() -> Iterable[DatasetSpec]:
     """Yield the datasets that this plugin can read."""
+    return ()
+
+
+@hookspec
+def vitan_importers() -> Iterable[ImporterSpec]:
+    """Yield the readers of other programs' results that this plugin has."""
     return ()

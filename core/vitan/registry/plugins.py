@@ -20,7 +20,7 @@ import pluggy
 from ..errors import PluginError, UnknownNameError
 from . import hooks as hookspecs
 from .names import Provider, Registry
-from .specs import DatasetSpec, ModelCatalog, ModelSpec, ProbeSpec, Spec
+from .specs import DatasetSpec, ImporterSpec, ModelCatalog, ModelSpec, ProbeSpec, Spec
 
 #: What a plugin module must not import; it would slow down every ``vitan`` command.
 HEAVY = ("torch", "timm", "open_clip", "cv2", "sklearn", "matplotlib")
@@ -29,6 +29,7 @@ _HOOKS: dict[str, tuple[type[Spec], ...]] = {
     "vitan_models": (ModelSpec, ModelCatalog),
     "vitan_probes": (ProbeSpec,),
     "vitan_datasets": (DatasetSpec,),
+    "vitan_importers": (ImporterSpec,),
 }
 
 #: Whatever a plugin's import may raise; a script that was not meant as a module may call ``sys.exit``.
@@ -66,6 +67,7 @@ class Plugins:
         self.catalogs: Registry[ModelCatalog] = Registry("model catalog")
         self.probes: Registry[ProbeSpec] = Registry("analysis")
         self.datasets: Registry[DatasetSpec] = Registry("dataset")
+        self.importers: Registry[ImporterSpec] = Registry("importer")
         self.failures: list[Failure] = []
         self.loaded: list[Loaded] = []
         self._manager = pluggy.PluginManager(hookspecs.PROJECT)
@@ -164,6 +166,7 @@ class Plugins:
             (ModelCatalog, self.catalogs),
             (ProbeSpec, self.probes),
             (DatasetSpec, self.datasets),
+            (ImporterSpec, self.importers),
         ):
             if isinstance(spec, kind):
                 return registry

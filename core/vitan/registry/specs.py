@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from ..analysis.figures import Draw, DrawComparison
     from ..analysis.probe import Probe
+    from ..analysis.records import Record
     from ..anatomy import TapMap, TokenLayout
     from ..data.samples import Dataset
 
@@ -189,6 +190,26 @@ class ProbeSpec(Spec):
     anchors: Callable[[], Iterable[Anchor]] | None = None
     metrics: tuple[Metric, ...] = ()
     paper: str = ""
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What an importer has read: the records of each file, and the files that look like results but are not known."""
+
+    records: Mapping[Path, tuple[Record, ...]]
+    unknown: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImporterSpec(Spec):
+    """A reader of results that another program has written: ``load`` returns the function that reads a folder.
+
+    ``files`` says in words which files it knows. The function raises ``DataError`` for a folder without any, and for a
+    file of a known name whose content is not as expected.
+    """
+
+    load: Callable[[], Callable[[Path], Imported]]
+    files: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -155,7 +155,7 @@ BROKEN = {
     ),
     "no hook": (
         model("bad-B16").replace("@hookimpl", ""),
-        "PluginError: it has no hook: define one of vitan_models, vitan_probes, vitan_datasets"
+        "PluginError: it has no hook: define one of vitan_models, vitan_probes, vitan_datasets, vitan_importers"
         " and mark it with @vitan.hookimpl",
     ),
     "an argument that the hook does not have": (

@@ -7,49 +7,64 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..app import complete_files
+from ...errors import UsageError
+from ..app import complete_files, plugins_of
 from ..text import columns, count
 
 if TYPE_CHECKING:
-    from ...results.published import Published
+    from ...registry.plugins import Plugins
+    from ...registry.specs import Imported, ImporterSpec
 
 
-@click.command("import", short_help="Read results that the published code wrote.")
+@click.command("import", short_help="Read results that another program wrote, such as the published code.")
 @click.argument("folder", type=click.Path(path_type=Path), shell_complete=complete_files)
+@click.option("--importer", metavar="NAME", help="How to read them, where several importers are installed.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("results"), show_default=True)
-def import_(folder: Path, output: Path) -> None:
-    """Read results of the published code, so that they stand beside vitan's own.
+@click.pass_context
+def import_(ctx: click.Context, folder: Path, importer: str | None, output: Path) -> None:
+    """Read results of another program, so that they stand beside vitan's own.
 
-    FOLDER holds a folder for each model, as all_results does: pickles of k-NN, retrieval and key points, and the CSV
-    files of the DAVIS evaluation. Pickles are read without running anything in them. The numbers get the protocol
-    "paper" and the names that vitan has for models, tasks and metrics.
+    The importer that comes with vitan reads those of the published code: FOLDER holds a folder for each model, as
+    all_results does, with pickles of k-NN, retrieval and key points, and the CSV files of the DAVIS evaluation.
+    Pickles are read without running anything in them. The numbers get the protocol "paper" and the names that vitan
+    has for models, tasks and metrics.
 
     \b
     vitan import all_results
     vitan table
     """  # \b keeps click from joining the lines
-    from ...errors import UsageError
-    from ...results.published import read_published, write_published
+    from ...results.imported import write_imported
     from ...results.write import write_root
 
-    published = read_published(folder)
+    found = _choose(importer, plugins_of(ctx)).load()(folder)
     try:
-        write_published(published, output)
+        write_imported(found, output)
     except OSError as error:
         raise UsageError(
             f"--output {output}: nothing can be written there ({error.strerror}); choose another"
         ) from None
-    for line in columns(_rows(published)):
+    for line in columns(_rows(found)):
         click.echo(line)
-    for path in published.unknown:
+    for path in found.unknown:
         click.echo(f"not read: {path}: no result of a known name", err=True)
     click.echo(f"\nnumbers  {write_root(output)}")
 
 
-def _rows(published: Published) -> list[tuple[str, ...]]:
+def _choose(name: str | None, plugins: Plugins) -> ImporterSpec:
+    """The importer of that name, or the only one."""
+    if name is not None:
+        return plugins.importers.get(name)
+    known = [spec for _, spec in plugins.importers]
+    if len(known) != 1:
+        names = ", ".join(spec.name for spec in known)
+        raise UsageError(f"choose with --importer how to read them: {names}" if names else "no importer is installed")
+    return known[0]
+
+
+def _rows(found: Imported) -> list[tuple[str, ...]]:
     """Model, analysis, dataset, and how many blocks were read."""
     blocks: dict[tuple[str, str, str], set[int | None]] = {}
-    for records in published.records.values():
+    for records in found.records.values():
         for record in records:
             blocks.setdefault((record.model, record.analysis, record.dataset), set()).add(record.block)
     return [(*key, count(len(numbers), "block")) for key, numbers in sorted(blocks.items())]

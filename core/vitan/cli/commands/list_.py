@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ...registry.plugins import Plugins
     from ...registry.specs import ModelSpec
 
-KINDS = ("models", "analyses", "datasets", "plugins")
+KINDS = ("models", "analyses", "datasets", "importers", "plugins")
 
 _Row = tuple[str, str, str]
 
@@ -125,11 +125,13 @@ _ROWS = {
     "models": _model_rows,
     "analyses": lambda plugins: _rows(plugins.probes),
     "datasets": lambda plugins: _rows(plugins.datasets),
+    "importers": lambda plugins: _rows(plugins.importers),
     "plugins": _plugin_rows,
 }
 _JSON = {
     "models": _model_json,
     "analyses": lambda plugins: _spec_json(plugins.probes),
     "datasets": _dataset_json,
+    "importers": lambda plugins: _spec_json(plugins.importers),
     "plugins": _plugin_json,
 }

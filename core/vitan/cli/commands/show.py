@@ -19,7 +19,16 @@ if TYPE_CHECKING:
     from ...options import Options
     from ...registry.names import Registry
     from ...registry.plugins import Plugins
-    from ...registry.specs import DatasetSpec, ModelCatalog, ModelSpec, ProbeSpec, Spec, WeightSource
+    from ...registry.specs import (
+        DatasetSpec,
+        ImporterSpec,
+        Metric,
+        ModelCatalog,
+        ModelSpec,
+        ProbeSpec,
+        Spec,
+        WeightSource,
+    )
 
 #: What is shown of one thing: plain values, lists of them, or lists of mappings.
 _About = dict[str, Any]
@@ -55,6 +64,7 @@ def _find(plugins: Plugins, name: str) -> Iterator[_About]:
         ("model catalog", plugins.catalogs, _catalog),
         ("analysis", plugins.probes, _analysis),
         ("dataset", plugins.datasets, _dataset),
+        ("importer", plugins.importers, _importer),
     )
     bare = name.rpartition(":")[2]
     there = [each for each in kinds if each[1].providers(bare)]
@@ -102,8 +112,24 @@ def _analysis(spec: ProbeSpec) -> _About:
         "view": kind.view,
         "needs": sorted(kind.needs) or "images alone",
         "paper": spec.paper,
+        "metrics": [_metric(metric) for metric in spec.metrics],
         "options": _options(kind.Options),
     }
+
+
+def _metric(metric: Metric) -> _About:
+    return {
+        "metric": metric.name,
+        "summary": metric.summary,
+        "unit": metric.unit,
+        "better": metric.better,
+        "range": [metric.low, metric.high],
+        "source": metric.source,
+    }
+
+
+def _importer(spec: ImporterSpec) -> _About:
+    return {**_common(spec), "reads": spec.files, "use": f"vitan import FOLDER --importer {spec.name}"}
 
 
 def _dataset(spec: DatasetSpec) -> _About:
@@ -230,6 +256,12 @@ def _lines(about: _About) -> Iterator[str]:
             for number, source in enumerate(value, 1):
                 yield f"    {number}  {source['from']}"
                 yield f"       {_facts(source)}"
+        elif key == "metrics" and value:
+            yield "  metrics"
+            for metric in value:
+                better = f"{metric['better']} is better" if metric["better"] else ""
+                yield f"    {metric['metric']}  {', '.join(filter(None, (metric['unit'], better)))}".rstrip()
+                yield paragraph(metric["summary"], "        ")
         elif key == "files" and _is_list_of_mappings(value):
             yield "  files below the root"
             yield from _tree(value)

@@ -12,22 +12,17 @@ of its file: the published tables go by the order of the files, so that a missin
 from __future__ import annotations
 
 import csv
-import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..analysis.records import Record
-from ..analysis.tables import to_csv
-from ..anatomy import NAMED_BLOCKS
-from ..errors import DataError
-from ..files import replacing_folder
-from . import safe_pickle
-
-#: What the folders of imported analyses end in, so that they never replace what vitan has computed.
-SUFFIX = "-published"
+from vitan import Imported
+from vitan.analysis.records import Record
+from vitan.anatomy import NAMED_BLOCKS
+from vitan.errors import DataError
+from vitan.results import safe_pickle
 
 _MODEL = re.compile(r"(?P<family>[A-Za-z]+)-ViT-(?P<arch>[A-Za-z]+)-(?P<patch>\d+)-(?P<size>\d+)(?P<dense>-dense)?")
 _FILE = re.compile(r"(?P<what>.+)_(?P<task>knn|retrieval|kp)_blk(?P<block>-?\w+)\.pkl")
@@ -39,15 +34,7 @@ _LEVELS = {"pck@0.1": 0.1, "pck@0.05": 0.05, "pck@0.0.5": 0.05, "pck@0.01": 0.01
 _PROTOCOLS = {"E": "easy", "M": "medium", "H": "hard"}
 
 
-@dataclass(frozen=True)
-class Published:
-    """What was found: the records, by file, and the files that look like results but are of no known form."""
-
-    records: Mapping[Path, tuple[Record, ...]]
-    unknown: tuple[Path, ...]
-
-
-def read_published(folder: Path) -> Published:
+def read_results(folder: Path) -> Imported:
     """All results at any depth below ``folder``.
 
     Raises ``DataError`` for a file of a known name whose content is not as expected, or if there is none at all.
@@ -71,28 +58,7 @@ def read_published(folder: Path) -> Published:
         raise DataError(
             f"{folder}: no results of the published code, such as MODEL/imagenet_knn_blk11.pkl, at any depth"
         )
-    return Published(records, tuple(unknown))
-
-
-def write_published(published: Published, folder: Path) -> list[Path]:
-    """Write the records below ``folder`` as MODEL/DATASET/ANALYSIS-published, and return these folders.
-
-    Folders of an earlier import are replaced as a whole.
-    """
-    by_place: dict[Path, list[Path]] = {}
-    for path, records in published.records.items():
-        first = records[0]
-        place = folder / first.model / first.dataset / f"{first.analysis}{SUFFIX}"
-        by_place.setdefault(place, []).append(path)
-    for place, paths in by_place.items():
-        with replacing_folder(place) as new:
-            records = tuple(
-                sorted(_of(published, paths), key=lambda record: -1 if record.block is None else record.block)
-            )
-            (new / "records.csv").write_text(to_csv(records), encoding="utf-8")
-            sources = {"files": [path.name if path.suffix == ".pkl" else "/".join(path.parts[-2:]) for path in paths]}
-            (new / "published.json").write_text(json.dumps(sources, indent=1) + "\n", encoding="utf-8")
-    return list(by_place)
+    return Imported(records, tuple(unknown))
 
 
 def model_name(folder: str) -> str:
@@ -117,11 +83,6 @@ def block_number(text: str, folder: str) -> int:
         raise ValueError(f"block {text!r} of {folder}")
     depth = _DEPTHS[match["arch"]]
     return depth + int(text) if digits else _NAMED[text](depth)
-
-
-def _of(published: Published, paths: Iterable[Path]) -> Iterator[Record]:
-    for path in paths:
-        yield from published.records[path]
 
 
 def _read(path: Path) -> Iterator[Record]:

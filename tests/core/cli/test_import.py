@@ -20,8 +20,9 @@ def all_results(tmp_path: Path) -> Path:
     return folder
 
 
-UNTRAINED = """
+PLUGIN = """
 from vitan import ModelSpec, hookimpl
+from vitan_importers.teaching_matters import vitan_importers
 
 @hookimpl
 def vitan_models():
@@ -29,6 +30,14 @@ def vitan_models():
         name="random-B16", summary="untrained", family="random", arch="B", patch=16, build=None, untrained=True
     )
 """
+
+
+@pytest.fixture
+def bare(bare, tmp_path: Path):
+    """The command with the importer, and an untrained model."""
+    plugin = tmp_path / "importer.py"
+    plugin.write_text(PLUGIN)
+    return lambda *args: bare("-p", plugin, *args)
 
 
 def test_published_results_are_read_and_tabulated(bare, all_results, tmp_path) -> None:
@@ -62,11 +71,9 @@ def test_what_is_asked_for_in_vain_is_named_beside_what_there_is(bare, all_resul
     assert "no best block of foo; there are knn-top1" in bare("table", "--metric", "foo").err
 
 
-def test_the_published_way_averages_untrained_models(bare, all_results, tmp_path) -> None:
+def test_the_published_way_averages_untrained_models(bare, all_results) -> None:
     bare("import", all_results, "-o", "elsewhere")
-    plugin = tmp_path / "untrained.py"
-    plugin.write_text(UNTRAINED)
-    ran = bare("-p", plugin, "table", "elsewhere", "--published", "--json", "--analysis", "knn")
+    ran = bare("table", "elsewhere", "--published", "--json", "--analysis", "knn")
     found = {(row["model"], row["metric"]): (row["block"], row["value"]) for row in json.loads(ran.out)}
     assert found["random-B16", "knn-top1"] == (0, 3.0)
     assert found["dino-B16", "knn-top5"] == (1, 60.0)

@@ -16,7 +16,8 @@ from vitan.analysis.records import BEST, LEVEL, Record
 from vitan.analysis.tables import to_csv
 from vitan.errors import DataError, StoreError
 from vitan.results.best import as_published, best_blocks, read_records, select
-from vitan.results.published import block_number, model_name, read_published, write_published
+from vitan.results.imported import write_imported
+from vitan_importers.teaching_matters.reader import block_number, model_name, read_results
 
 COLLECT = golden.FOLDER / "downstream/collect"
 TABLES = sorted(COLLECT.glob("*.stdout.txt"))
@@ -32,7 +33,7 @@ def put(folder: Path, name: str, value: object) -> Path:
 
 
 def only(folder: Path) -> list[Record]:
-    return [record for records in read_published(folder).records.values() for record in records]
+    return [record for records in read_results(folder).records.values() for record in records]
 
 
 # Names
@@ -146,7 +147,7 @@ def test_a_result_that_would_run_code_is_refused(tmp_path):
 
     put(tmp_path, f"{MODEL}/imagenet_knn_blk7.pkl", {20: Evil()})
     with pytest.raises(DataError, match=r"blk7\.pkl.*print"):
-        read_published(tmp_path)
+        read_results(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -161,26 +162,26 @@ def test_a_result_that_would_run_code_is_refused(tmp_path):
 def test_other_content_is_an_error_that_names_the_file(tmp_path, name, content):
     put(tmp_path, f"{MODEL}/{name}", content)
     with pytest.raises(DataError, match=name.replace(".", r"\.")):
-        read_published(tmp_path)
+        read_results(tmp_path)
 
 
 def test_unknown_files_are_listed_and_an_empty_folder_is_an_error(tmp_path):
     with pytest.raises(DataError, match="no results"):
-        read_published(tmp_path)
+        read_results(tmp_path)
     with pytest.raises(DataError, match="no such folder"):
-        read_published(tmp_path / "nowhere")
+        read_results(tmp_path / "nowhere")
     put(tmp_path, f"{MODEL}/imagenet_knn_blk7.pkl", {20: {"top1": 1, "top5": 2}})
     other = put(tmp_path, f"{MODEL}/features.pkl", [])
-    assert read_published(tmp_path).unknown == (other,)
+    assert read_results(tmp_path).unknown == (other,)
 
 
 def test_a_second_import_replaces_the_first(tmp_path):
     source, results = tmp_path / "all_results", tmp_path / "results"
     for block in (0, 1):
         path = put(source, f"{MODEL}/imagenet_knn_blk{block}.pkl", {20: {"top1": 1, "top5": 2}})
-        (folder,) = write_published(read_published(source), results)
+        (folder,) = write_imported(read_results(source), results)
     path.unlink()
-    write_published(read_published(source), results)
+    write_imported(read_results(source), results)
     assert folder == results / "dino-B16/imagenet/knn-published"
     assert {record.block for record in read_records(results)} == {0}
     assert json.loads((folder / "published.json").read_text())["files"] == ["imagenet_knn_blk0.pkl"]
@@ -314,7 +315,7 @@ def published_rows(text: str) -> list[tuple[str, str, int, int, str]]:
 @pytest.mark.parametrize("file", TABLES, ids=lambda path: path.name)
 def test_the_published_tables(tmp_path, file):
     write_results(tmp_path / "all_results")
-    write_published(read_published(tmp_path / "all_results"), tmp_path / "results")
+    write_imported(read_results(tmp_path / "all_results"), tmp_path / "results")
     found = {
         (best.task.analysis, best.task.dataset, best.task.metric, best.task.at, best.model): best
         for best in best_blocks(as_published(read_records(tmp_path / "results"), UNTRAINED))

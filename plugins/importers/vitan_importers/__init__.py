@@ -1,0 +1,1 @@
+"""Readers of other programs' results that come with vitan."""
