@@ -8,6 +8,7 @@
     │   ├── PlanError           a plan file that does not fit its schema
     │   └── MismatchError       model, analysis and dataset do not go together
     ├── PluginError             a plugin that does not keep its contract
+    ├── OutOfMemoryError        a device's memory that is not enough
     ├── DataError               a dataset that is not as expected
     │   └── ImageError          one image that cannot be read
     ├── WeightsError            weights that cannot be had or do not fit
@@ -68,7 +69,13 @@ class MismatchError(UsageError):
 
 
 class PluginError(VitanError):
-    """A plugin does not keep its contract."""
+    """A plugin does not keep its contract; ``details`` is the traceback of what it raised, where it raised anything."""
+
+    details = ""
+
+
+class OutOfMemoryError(VitanError):
+    """A device's memory is not enough."""
 
 
 class DataError(VitanError):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from platformdirs import user_cache_path
 
-from .errors import DataError
+from .errors import DataError, UsageError
 
 
 def cache_dir() -> Path:
@@ -99,6 +99,20 @@ def replacing_folder(path: Path) -> Iterator[Path]:
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
+
+
+def make_writable(folder: Path, complaint: str) -> None:
+    """Make a folder that can be written to, before anything is computed for it.
+
+    Raises ``UsageError`` with ``complaint``, which has places for the ``folder`` and for ``why``.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / ".vitan-write-test"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise UsageError(complaint.format(folder=folder, why=error.strerror)) from None
 
 
 def write_text(path: Path, text: str) -> None:

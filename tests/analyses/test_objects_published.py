@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,7 +16,7 @@ from vitan.anatomy import ModelInfo, TokenLayout
 from vitan.data.batch import Batch
 from vitan.data.views import make_view
 from vitan.engine.loader import Loader
-from vitan.engine.partition import cut
+from vitan.engine.schedule import cut
 from vitan_analyses.clusters import agreement, kmeans
 from vitan_analyses.saliency.probe import SaliencyOptions, SaliencyProbe
 from vitan_analyses.segments.probe import DenseSegmentsProbe, SegmentsOptions, SegmentsProbe
@@ -47,7 +46,7 @@ def info(name: str, blocks: int, heads: int) -> ModelInfo:
 def batches(name: str, probe: Probe, n: int, size: int = 5) -> Iterator[Batch]:
     """The first ``n`` pictures as a pass of the probe has them."""
     view = make_view(probe.view_for(probe.options), SIZE, probe.model.patch)
-    loader = Loader(outlined(name), view, SimpleNamespace(spec=SimpleNamespace(**IMAGENET), info=probe.model))
+    loader = Loader(outlined(name), view, IMAGENET["mean"], IMAGENET["std"], probe.model.layout.grid)
     partition = cut(n, size)
     yield from loader.batches(partition, range(partition.n_batches), {probe.preparation(probe.options): None})
 

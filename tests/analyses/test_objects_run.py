@@ -10,11 +10,11 @@ import pytest
 
 import vitan_analyses.saliency
 import vitan_analyses.segments
-from toys import SHALLOW, TOY
+from toys import SHALLOW, TOY, outcomes_of
 from vitan import DatasetSpec
 from vitan.engine.job import prepare
 from vitan.engine.plan import make_plan
-from vitan.engine.runner import Outcome, run_model
+from vitan.engine.runner import Outcome
 from vitan.engine.store import Store
 from vitan.options import Options
 from vitan.registry.names import Provider
@@ -50,7 +50,7 @@ def run(store: Store, model: int, **changes: object) -> list[Outcome]:
         "batch_size": 4,
         **changes,
     }
-    return run_model(prepare(make_plan(content, "test"), plugins), model, store, Mock())
+    return outcomes_of(prepare(make_plan(content, "test"), plugins), model, store, Mock())
 
 
 def _hooks(module: SimpleNamespace) -> SimpleNamespace:

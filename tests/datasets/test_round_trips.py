@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from toys import outcomes_of
 from vitan import ModelSpec, hookimpl
 from vitan.engine.job import prepare
 from vitan.engine.passes import Pass
 from vitan.engine.plan import make_plan
-from vitan.engine.runner import run_model
 from vitan.engine.store import Store
 from vitan.errors import DataError, OptionError
 from vitan.models.model import Model
@@ -97,7 +97,7 @@ def run(plugins, tmp_path):
         job = prepare(make_plan(content, "test"), plugins)
         found = {}
         for number, model in enumerate(models):
-            for outcome in run_model(job, number, Store(tmp_path / "store"), Mock()):
+            for outcome in outcomes_of(job, number, Store(tmp_path / "store"), Mock()):
                 found[model, outcome.analysis.spec.name] = outcome
         return found
 

@@ -15,7 +15,8 @@ import golden
 from vitan.analysis.records import BEST, LEVEL, Record
 from vitan.analysis.tables import to_csv
 from vitan.errors import DataError, StoreError
-from vitan.results.best import as_published, best_blocks, read_records, select
+from vitan.results.best import as_published, best_blocks, select
+from vitan.results.folder import read_records
 from vitan.results.imported import write_imported
 from vitan_importers.teaching_matters.reader import block_number, model_name, read_results
 

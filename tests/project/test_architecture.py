@@ -105,6 +105,18 @@ def test_no_module_is_named_after_a_library():
     assert found == []
 
 
+def test_the_command_line_is_a_client_of_the_library():
+    """No rule of a run lives there: it reaches the engine through ``vitan.api`` alone."""
+    reaching = {
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path in sources("vitan")
+        if "cli" in path.relative_to(ROOT / FOLDERS["vitan"]).parts
+        for name in imports("vitan", path)
+        if name.startswith("vitan.engine")
+    }
+    assert reaching == set()
+
+
 # What stays light
 
 

@@ -19,6 +19,10 @@ from vitan.analysis.records import Record, Result
 from vitan.anatomy import ModelInfo
 from vitan.data.batch import Batch
 from vitan.data.samples import Dataset, Sample
+from vitan.engine.job import Job
+from vitan.engine.progress import Reporter
+from vitan.engine.runner import Outcome, run_model
+from vitan.engine.store import Store
 from vitan.errors import ImageError
 from vitan.options import Options as BaseOptions
 from vitan.options import summary
@@ -149,3 +153,11 @@ def toy_plugins() -> Plugins:
     plugins = Plugins()
     plugins.register(Provider("toys", "1.0"), "toys", toys)
     return plugins
+
+
+def outcomes_of(job: Job, index: int, store: Store, reporter: Reporter) -> tuple[Outcome, ...]:
+    """The outcomes of a model of which every analysis succeeds; raises the error of the first that does not."""
+    run = run_model(job, index, store, reporter)
+    for failure in run.failures:
+        raise failure.error
+    return run.outcomes

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .. import __version__
 from ..errors import UsageError, VitanError
+from ..version import __version__
 
 if TYPE_CHECKING:
     from ..registry.plugins import Plugins

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import types
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from ..options import Options
 
+_BROUGHT = "vitan.plugin-options"
 _KINDS = {int: "INTEGER", float: "NUMBER", str: "TEXT", Path: "PATH", bool: "yes/no"}
 
 
@@ -166,7 +168,46 @@ def _bare(hint: Any) -> tuple[Any, bool]:
 def flags_as_typed(message: str, brought: Sequence[PluginOption]) -> str:
     """An error of ``job.validate`` with the flags as this command line has them (``--attention.mass``)."""
     for option in brought:
-        message = message.replace(
-            f"{option.field.flag} ({option.part.owner}):", f"{option.flag} ({option.part.owner}):"
-        )
+        message = message.replace(f"{option.field.flag} ({option.part.owner})", f"{option.flag} ({option.part.owner})")
     return message
+
+
+class PluginCommand(click.Command):
+    """A command with options that analyses and datasets bring; which ones depends on what is typed."""
+
+    def parts(self, ctx: click.Context, typed: dict[str, Any]) -> list[Part]:
+        """Whatever brings options of its own, from what has been typed so far."""
+        raise NotImplementedError
+
+    def brought(self, ctx: click.Context) -> list[PluginOption]:
+        """The options that were brought to this call."""
+        found: list[PluginOption] = ctx.meta.get(_BROUGHT, [])
+        return found
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Peek at what is typed, and then parse it with the options that this brings."""
+        if not ctx.resilient_parsing:  # completion must stay fast, and options come with what is heavy
+            parser = self.make_parser(ctx)
+            parser.ignore_unknown_options = True
+            typed, _, _ = parser.parse_args(list(args))
+            taken = {flag for param in self.params for flag in param.opts}
+            ctx.meta[_BROUGHT] = plugin_options(self.parts(ctx, typed), taken)
+        return super().parse_args(ctx, args)
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """Its own and those that were brought."""
+        return [*super().get_params(ctx), *self.brought(ctx)]
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Its own options, then a section for each part that brings some."""
+        own = [param for param in super().get_params(ctx) if isinstance(param, click.Option)]
+        _write_options("Options", own, ctx, formatter)
+        for part, options in groupby(self.brought(ctx), key=lambda option: option.part):
+            _write_options(f"Options of {part.kind} {part.owner}", options, ctx, formatter)
+
+
+def _write_options(
+    title: str, options: Iterable[click.Option], ctx: click.Context, formatter: click.HelpFormatter
+) -> None:
+    with formatter.section(title):
+        formatter.write_dl([record for option in options if (record := option.get_help_record(ctx))])

@@ -6,7 +6,6 @@ analysis or a dataset that both name keeps its options from the file, and each o
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,10 +14,8 @@ from typing import TYPE_CHECKING, Any
 from ..errors import MismatchError, UsageError
 
 if TYPE_CHECKING:
-    from ..engine.plan import Plan
+    from .. import Plan
     from ..registry.plugins import Plugins
-
-DEFAULT_DATASET = "samples"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,28 +31,21 @@ class Request:
 
 
 def choose_dataset(typed: str | None, base: Plan | None, plugins: Plugins) -> dict[str, Any]:
-    """The dataset as a plan has it: by name, or the pictures below a folder that exists.
+    """The dataset as a plan has it: that of the plan, unless another one was typed."""
+    from .. import api
 
-    Raises ``UsageError`` for a path that is no folder.
-    """
     if typed is None:
-        return base.dataset.model_dump() if base else {"name": DEFAULT_DATASET}
-    if not plugins.datasets.providers(typed.rpartition(":")[2]):
-        path = Path(typed).expanduser()
-        if path.is_dir():
-            return {"name": "folder", "options": {"root": str(path)}}
-        if path.exists():
-            raise UsageError(f"--dataset {typed}: this is a file; give the folder that it is in")
-        if os.sep in typed or "/" in typed or typed.startswith((".", "~")):
-            raise UsageError(f"--dataset {typed}: there is no such folder")
+        return base.dataset.model_dump() if base else {"name": api.DEFAULT_DATASET}
     if base and base.dataset.name == typed:
         return base.dataset.model_dump()
-    return {"name": typed}
+    if plugins.datasets.providers(typed.rpartition(":")[2]):
+        return {"name": typed}
+    return api.dataset_named(typed, plugins=plugins).model_dump()
 
 
 def assemble(request: Request, base: Plan | None) -> Plan:
     """The plan of a request; raises ``UsageError`` for what is missing or contradicts itself."""
-    from ..engine.plan import make_plan
+    from .. import api
 
     if not request.analyses:
         raise UsageError(
@@ -71,18 +61,7 @@ def assemble(request: Request, base: Plan | None) -> Plan:
     given = request.options.get(("dataset", request.dataset["name"]), {})
     content["dataset"] = {**request.dataset, "options": {**request.dataset.get("options", {}), **given}}
     content.update(request.settings)
-    if content.get("device", "auto") == "auto":
-        content["device"] = best_device()
-    return make_plan(content, "command line")
-
-
-def best_device() -> str:
-    """``cuda`` if there is one, else ``mps``, else ``cpu``."""
-    import torch
-
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
+    return api.make_plan(content, "command line")
 
 
 def _models(request: Request, base: Plan | None) -> list[dict[str, Any]]:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from .text import columns, number, terminal_width
 
 if TYPE_CHECKING:
-    from ..engine.runner import Outcome
-    from ..results.write import Written
+    from ..results.findings import Finding
+    from ..results.results import Results
 
 #: A headline metric: its unit, and its value by block (None: of the whole model).
 Headline = dict[str, tuple[str, dict[int | None, float]]]
@@ -21,14 +21,14 @@ _HEADER_WIDTH = 14
 _SHOWN_PICTURES = 8
 
 
-def headline(outcome: Outcome) -> Headline:
+def headline(finding: Finding) -> Headline:
     """What the analysis puts first, over all images: a column for each metric and token.
 
     Where an analysis sweeps a parameter, the first value of it is shown.
     """
     columns: Headline = {}
-    for metric in outcome.result.headline:
-        records = [r for r in outcome.result.records if r.metric == metric and r.head is None and not r.of]
+    for metric in finding.result.headline:
+        records = [r for r in finding.records if r.metric == metric and r.head is None and not r.of]
         tokens = {record.token for record in records}
         for record in records:
             name = f"{metric} {record.token}" if len(tokens) > 1 else metric
@@ -36,10 +36,10 @@ def headline(outcome: Outcome) -> Headline:
     return columns
 
 
-def one_model(outcomes: Sequence[Outcome]) -> list[str]:
+def one_model(findings: Sequence[Finding]) -> list[str]:
     """A table for one model: a row per block."""
-    (outcome,) = outcomes
-    metrics = headline(outcome)
+    (finding,) = findings
+    metrics = headline(finding)
     seen = {block for _, values in metrics.values() for block in values}
     blocks = [*sorted(block for block in seen if block is not None), *([None] if None in seen else [])]
     cells = {
@@ -47,50 +47,65 @@ def one_model(outcomes: Sequence[Outcome]) -> list[str]:
         for metric, (_, values) in metrics.items()
     }
     names = ["model" if block is None else str(block) for block in blocks]
-    title = f"{outcome.analysis.spec.name} · {outcome.model.name} · {_data([outcome])}"
-    return [title, *(_table("block", names, cells, _units([metrics]), right=True) if cells else _nothing(outcomes))]
+    title = f"{finding.analysis} · {finding.model} · {_data([finding])}"
+    return [title, *(_table("block", names, cells, _units([metrics]), right=True) if cells else _nothing(findings))]
 
 
-def many_models(outcomes: Sequence[Outcome]) -> list[str]:
+def many_models(findings: Sequence[Finding]) -> list[str]:
     """A table for several models: a row each, with the values at the first and the last block."""
-    if not outcomes:
+    if not findings:
         return []
-    metrics = [headline(outcome) for outcome in outcomes]
+    metrics = [headline(finding) for finding in findings]
     names = list(dict.fromkeys(metric for each in metrics for metric in each))
     cells = {name: [_ends(each[name][1]) if name in each else "" for each in metrics] for name in names}
-    title = f"{outcomes[0].analysis.spec.name} · {_data(outcomes)} · first → last block"
-    rows = [outcome.model.name for outcome in outcomes]
-    return [title, *(_table("model", rows, cells, _units(metrics), right=False) if cells else _nothing(outcomes))]
+    title = f"{findings[0].analysis} · {_data(findings)} · first → last block"
+    rows = [finding.model for finding in findings]
+    return [title, *(_table("model", rows, cells, _units(metrics), right=False) if cells else _nothing(findings))]
 
 
-def pictures(written: Sequence[Written], comparisons: Sequence[Path], output: Path) -> list[str]:
+def pictures(found: Results, output: Path) -> list[str]:
     """Which pictures to look at first: those that compare, then one of each folder; a count where there are many."""
-    first = list(comparisons)
-    for each in written:
-        if each.figures:
-            more = len(each.figures) - 1
-            first.append(Path(f"{each.figures[0]}" + (f" (+{more} in the folder)" if more else "")))
+    comparing = [path for each in found.comparisons for path in each.pictures]
+    first = [str(path) for path in comparing]
+    for finding in found:
+        if finding.pictures:
+            more = len(finding.pictures) - 1
+            first.append(f"{finding.pictures[0]}" + (f" (+{more} in the folder)" if more else ""))
     if len(first) > _SHOWN_PICTURES:
-        count = len(comparisons) + sum(len(each.figures) for each in written)
-        return [*map(str, comparisons[:_SHOWN_PICTURES]), f"{output}/ ({count} in all)"]
-    return [str(path) for path in first]
+        count = len(comparing) + sum(len(finding.pictures) for finding in found)
+        return [*first[: min(len(comparing), _SHOWN_PICTURES)], f"{output}/ ({count} in all)"]
+    return first
 
 
-def as_dict(outcome: Outcome, written: Written) -> dict[str, Any]:
-    """One analysis of one model for machines."""
+def as_dict(found: Results, output: Path) -> dict[str, Any]:
+    """A whole run for machines."""
+    jobs = [finding.job for finding in found if finding.job is not None]
     return {
-        "analysis": outcome.analysis.spec.name,
-        "model": outcome.model.name,
-        "weights": {"sha256": outcome.weights, "origin": outcome.origin},
-        "dataset": outcome.drawable.dataset_name,
-        "reused": outcome.reused,
-        "skipped": [{"index": each.index, "why": each.why} for each in outcome.skipped],
-        "folder": str(written.folder),
-        "records": str(written.folder / "records.csv"),
-        "figures": [str(path) for path in written.figures],
+        "output": str(output),
+        "records": str(output / "records.csv"),
+        "plan_sha256": jobs[0].plan.digest() if jobs else None,
+        "device": jobs[0].plan.device if jobs else None,
+        "runs": [_as_dict(finding) for finding in found],
+        "comparisons": [str(path) for each in found.comparisons for path in each.pictures],
+        "failed": [{"what": name, "error": str(error)} for name, error in found.failed.items()],
+    }
+
+
+def _as_dict(finding: Finding) -> dict[str, Any]:
+    """One analysis of one model."""
+    return {
+        "analysis": finding.analysis,
+        "model": finding.model,
+        "weights": {"sha256": finding.weights, "origin": finding.origin},
+        "dataset": finding.dataset,
+        "reused": finding.reused,
+        "skipped": [{"index": index, "why": why} for index, why in finding.skipped],
+        "folder": str(finding.folder),
+        "records": str(finding.folder / "records.csv") if finding.folder else None,
+        "figures": [str(path) for path in finding.pictures],
         "headline": [
             {"metric": metric, "unit": unit, "block": block, "value": value if math.isfinite(value) else None}
-            for metric, (unit, values) in headline(outcome).items()
+            for metric, (unit, values) in headline(finding).items()
             for block, value in values.items()
         ],
     }
@@ -106,19 +121,17 @@ def _units(metrics: Sequence[Headline]) -> dict[str, str]:
     return {name: unit for each in metrics for name, (unit, _) in each.items()}
 
 
-def _data(outcomes: Sequence[Outcome]) -> str:
-    first = outcomes[0]
-    n = next((record.n for record in first.result.records), 0)
-    return f"{first.drawable.dataset_name} · {n} images"
+def _data(findings: Sequence[Finding]) -> str:
+    return f"{findings[0].dataset} · {findings[0].n} images"
 
 
-def _nothing(outcomes: Sequence[Outcome]) -> list[str]:
+def _nothing(findings: Sequence[Finding]) -> list[str]:
     """Where no metric has a value: why, as the records of the headline's metrics say it."""
     why = dict.fromkeys(
         record.gap
-        for outcome in outcomes
-        for record in outcome.result.records
-        if record.metric in outcome.result.headline and record.gap
+        for finding in findings
+        for record in finding.records
+        if record.metric in finding.result.headline and record.gap
     )
     return [f"  (nothing: {'; '.join(why)})" if why else "  (nothing for a short table; see the pictures and records)"]
 

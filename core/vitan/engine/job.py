@@ -18,7 +18,7 @@ from ..errors import DataError, MismatchError, OptionError
 from ..options import Options, allowed
 from ..registry.plugins import Plugins
 from ..registry.specs import DatasetSpec, ModelSpec, ProbeSpec
-from .plan import AnalysisPlan, DatasetPlan, ModelPlan, Plan, describe_problem
+from .plan import AnalysisPlan, DatasetPlan, ModelPlan, Plan, dataset_named, describe_problem
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,11 @@ class Analysis:
     provider: str
     kind: type[Probe]
     options: Options
+
+    @property
+    def owner(self) -> str:
+        """The analysis and who provides it, for errors."""
+        return f"analysis {self.spec.name} ({self.provider})"
 
     @property
     def compares(self) -> bool:
@@ -68,6 +73,8 @@ def prepare(plan: Plan, plugins: Plugins) -> Job:
     Raises ``UsageError`` for names, options and combinations that cannot work, and ``DataError`` for a dataset that is
     not where it should be.
     """
+    if plan.device == "auto":
+        plan = plan.model_copy(update={"device": best_device()})
     analyses = tuple(analysis_of(part, plugins) for part in plan.analyses)
     models = tuple((part, plugins.model(part.name)) for part in plan.models)
     spec = plugins.datasets.get(plan.dataset.name)
@@ -94,10 +101,18 @@ def resolve(plan: Plan, plugins: Plugins) -> Plan:
         AnalysisPlan(name=part.name, options=analysis_of(part, plugins).options.model_dump(mode="json"))
         for part in plan.analyses
     ]
-    kind = plugins.datasets.get(plan.dataset.name).load()
-    options = validate(kind.Options, plan.dataset.options, plan.dataset.name).model_dump(mode="json")
-    dataset = DatasetPlan(name=plan.dataset.name, options=options)
+    named = dataset_named(plan.dataset.name, plugins)
+    kind = plugins.datasets.get(named.name).load()
+    given = {**named.options, **plan.dataset.options}
+    dataset = DatasetPlan(name=named.name, options=validate(kind.Options, given, named.name).model_dump(mode="json"))
     return plan.model_copy(update={"analyses": tuple(analyses), "dataset": dataset})
+
+
+def best_device() -> str:
+    """``cuda`` if there is one, else ``mps``, else ``cpu``."""
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
 def open_dataset(spec: DatasetSpec, part: DatasetPlan) -> Dataset:

@@ -16,8 +16,7 @@ from ..data.preparation import Preparation
 from ..data.samples import Dataset, Sample
 from ..data.views import Placement, View, to_tensor
 from ..errors import ImageError
-from ..models.model import Model
-from .partition import Partition
+from .schedule import Partition
 
 #: What a preparation has made of samples, by position in the dataset.
 Prepared = Mapping[int, Mapping[str, Tensor]]
@@ -46,9 +45,27 @@ class _Seen:
 class Loader:
     """Reads batches ahead in threads. ``skipped`` collects the unreadable images of the last ``batches`` call."""
 
-    def __init__(self, dataset: Dataset, view: View, model: Model, *, skip: bool = False, threads: int = 2) -> None:
-        self._dataset, self._view, self._model, self._skip, self._threads = dataset, view, model, skip, threads
+    def __init__(
+        self,
+        dataset: Dataset,
+        view: View,
+        mean: tuple[float, float, float],
+        std: tuple[float, float, float],
+        grid: tuple[int, int],
+        *,
+        skip: bool = False,
+        threads: int = 2,
+    ) -> None:
+        """``mean`` and ``std`` normalise RGB in [0, 1]; ``grid`` is the model's patch grid, (rows, columns)."""
+        self._dataset, self._view, self._mean, self._std, self._grid = dataset, view, mean, std, grid
+        self._skip, self._threads = skip, threads
         self.skipped: list[Skipped] = []
+
+    def read(
+        self, number: int, indices: Sequence[int], prepared: Mapping[Preparation, Prepared | None]
+    ) -> Batch | None:
+        """One batch of the images at these positions of the dataset, read here and now; see ``batches``."""
+        return self._collate(number, [self._read(index, prepared) for index in indices])
 
     def batches(
         self, partition: Partition, numbers: Sequence[int], prepared: Mapping[Preparation, Prepared | None]
@@ -82,7 +99,7 @@ class Loader:
         try:
             sample = self._dataset[index]
             seen, placement = self._view.place(sample.image)
-            grid = _grid(self._model, self._view, placement)
+            grid = self._whole_grid(placement)
             made = {
                 wanted: (before or {}).get(index) or wanted.prepare(sample, placement, grid, self._view)
                 for wanted, before in prepared.items()
@@ -92,9 +109,14 @@ class Loader:
                 raise ImageError(f"{error}; or leave such pictures out with --on-error skip") from error
             return Skipped(index, str(error))
         corners = self._view.windows(placement)
-        pixels, size = to_tensor(seen, self._model.spec.mean, self._model.spec.std), self._view.size
+        pixels, size = to_tensor(seen, self._mean, self._std), self._view.size
         cut = torch.stack([pixels[:, top : top + size, left : left + size] for left, top in corners])
-        return _Seen(index, sample, placement, cut_grid(corners, grid, self._model.info.layout.grid, size), cut, made)
+        return _Seen(index, sample, placement, cut_grid(corners, grid, self._grid, size), cut, made)
+
+    def _whole_grid(self, placement: Placement) -> tuple[int, int]:
+        """The (rows, columns) of the picture's whole patch grid: as many patches to a pixel as in one window."""
+        (rows, columns), (width, height) = self._grid, placement.pixels
+        return rows * height // self._view.size, columns * width // self._view.size
 
     def _collate(self, number: int, found: Sequence[_Seen | Skipped]) -> Batch | None:
         self.skipped += [item for item in found if isinstance(item, Skipped)]
@@ -112,13 +134,6 @@ class Loader:
             number=number,
             prepared={key: [item.prepared[key] for item in good] for key in good[0].prepared},
         )
-
-
-def _grid(model: Model, view: View, placement: Placement) -> tuple[int, int]:
-    """The (rows, columns) of the picture's whole patch grid: as many patches to a pixel as in one window."""
-    rows, columns = model.info.layout.grid
-    width, height = placement.pixels
-    return rows * height // view.size, columns * width // view.size
 
 
 def cut_grid(

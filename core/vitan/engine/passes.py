@@ -3,38 +3,73 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, astuple, dataclass
+from dataclasses import asdict, astuple, dataclass, field
 from functools import partial
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from ..analysis.probe import Recording
+from ..analysis.probe import Probe, Recording
 from ..data.batch import Batch
 from ..data.preparation import Preparation
 from ..data.views import make_view
-from ..errors import MismatchError
+from ..errors import VitanError
 from ..models.model import Model
-from .gathered import Found, Gathered, Named, Part, Seen
+from . import keys
+from .isolation import blaming, forget
 from .job import Analysis, Job
 from .loader import Loader, Prepared, Skipped
-from .partition import Partition, cut, cut_by_group
 from .progress import Reporter
-from .sharing import Sharing
-from .store import Store
+from .schedule import Sharing, partition_of
+from .store import Store, Unit
 
 #: From this many bytes on, the size of what a pass will store is announced.
 _MUCH = 1_000_000_000
 
 
 @dataclass(frozen=True)
-class _Track:
-    """One recording of a pass: a probe, or what probes share. ``what`` names it in the keys of its stored state."""
+class Named:
+    """Which image a position of the dataset is."""
 
-    what: Mapping[str, Any]
+    index: int
+    id: str
+    label: int | None
+    role: str
+    group: str
+
+
+@dataclass
+class Track:
+    """One recording of a pass, and what it has seen so far.
+
+    ``contents`` are what its stored units depend on, shard by shard, and ``keys`` the names that follow from these.
+    ``reused`` says that everything it has taken so far was stored before. ``owner`` is who is to blame for ``error``,
+    after which it sees nothing more.
+    """
+
+    name: str
+    owner: str
     make: Callable[[], Recording]
     preparation: Preparation | None
+    contents: Sequence[Mapping[str, Any]]
+    keys: Sequence[str]
+    recording: Recording | None = None
+    images: list[Named] = field(default_factory=list)
+    skipped: list[Skipped] = field(default_factory=list)
+    reused: bool = True
+    error: VitanError | None = None
+
+    def take(self, unit: Unit, *, stored: bool) -> None:
+        """Merge in a shard; ``stored`` says that it was there before."""
+        shard = self.make()
+        shard.load(unit.tensors)
+        if self.recording is None:
+            self.recording = shard
+        else:
+            self.recording.merge(shard)
+        self.images += [Named(*image) for image in unit.notes["images"]]
+        self.skipped += [Skipped(*image) for image in unit.notes["skipped"]]
+        self.reused &= stored
 
 
 class Pass:
@@ -43,171 +78,152 @@ class Pass:
     def __init__(self, job: Job, model: Model, sharing: Sharing, store: Store, reporter: Reporter) -> None:
         self.model, self._job, self._sharing, self._store, self._reporter = model, job, sharing, store, reporter
         self.view = make_view(sharing.view, model.spec.image_size, model.spec.patch)
-        self.partition = _partition(job, sharing)
-        self._loader = Loader(job.dataset, self.view, model, skip=job.plan.on_error == "skip")
+        self.partition = partition_of(job, sharing)
+        self._shards = self.partition.shards()
+        self._places = [keys.of_place(job, sharing, self.partition, self.view, model, s) for s in self._shards]
+        self._loader = Loader(
+            job.dataset,
+            self.view,
+            model.spec.mean,
+            model.spec.std,
+            model.info.layout.grid,
+            skip=job.plan.on_error == "skip",
+        )
         self._checked = False
 
-    def run(self) -> Gathered:
-        """Shard by shard, take what the store has, compute what it lacks, and merge.
+    def run(self) -> dict[str, Track]:
+        """Shard by shard, take what the store has, compute what it lacks, and merge. Tracks by their names.
 
         Raises ``StoreError`` before anything is computed if what has to be stored does not fit the disk.
         """
         tracks = self._tracks()
-        self._check_room(tracks)
-        found: dict[Any, Found] = {}
+        self._check_room(list(tracks.values()))
         names = ", ".join(analysis.spec.name for analysis in self._sharing.analyses)
         self._reporter.begin(f"{self.model.info.name} · {self._job.dataset_name} · {names}", self._job.n)
         try:
-            for shard in self.partition.shards():
-                for key, part in self._shard(tracks, shard).items():
-                    if key in found:
-                        found[key].recording.merge(part.recording)
-                    else:
-                        found[key] = Found(part.recording)
-                    found[key].images += part.images
-                    found[key].skipped += part.skipped
-                    found[key].reused &= part.stored
+            for number in range(len(self._shards)):
+                self._shard([track for track in tracks.values() if track.error is None], number)
         finally:
             self._reporter.end()
-        return Gathered(found, lambda analysis: analysis.kind(analysis.options, self.model.info))
+        return tracks
 
-    def seen(self, analysis: Analysis) -> Seen:
-        """Where the state of an analysis is stored."""
-        tracks, shards = self._tracks(), self.partition.shards()
-        parts = {"": id(analysis), **analysis.kind.uses}
-        units = {
-            name: [self._key(tracks[key], shard) for shard in shards] for name, key in parts.items() if key in tracks
+    def place(self) -> dict[str, Any]:
+        """What the numbers of all of its analyses depend on besides the model and their options."""
+        view, n = self.view.name, self._job.n
+        return {
+            "fingerprint": self._job.fingerprint,
+            "images": n,
+            "view": view,
+            **asdict(self._sharing.batching),
         }
-        batching, n = asdict(self._sharing.batching), self._job.n
-        fingerprint, view = self._job.fingerprint, self.view.name
-        return Seen(
-            units, {"fingerprint": fingerprint, "images": n, "view": view, **batching}, self.partition.n_batches
-        )
 
-    def _tracks(self) -> dict[Any, _Track]:
-        """The probes that have taps of their own by the identity of their analysis, what is shared by its class."""
+    def _tracks(self) -> dict[str, Track]:
+        """Probes that have taps of their own by the name of their analysis, what they share by its own."""
         info = self.model.info
-        tracks: dict[Any, _Track] = {}
+        tracks: dict[str, Track] = {}
         for analysis in self._sharing.analyses:
             kind, options = analysis.kind, analysis.options
             if kind.taps:
-                name = [analysis.spec.name, analysis.provider.partition(" ")[0], kind.version]
-                what = {"probe": name, "options": options.seen()}
-                tracks[id(analysis)] = _Track(what, partial(kind, options, info), kind.preparation(options))
+                tracks[own_name(analysis)] = self._track(
+                    own_name(analysis),
+                    analysis.owner,
+                    keys.of_probe(analysis),
+                    partial(kind, options, info),
+                    kind.preparation(options),
+                )
             for shared in kind.uses.values():
                 plain = shared.Options()
-                what = {"recording": [shared.name, shared.version], "options": plain.seen()}
-                tracks[shared] = _Track(what, partial(shared, plain, info), shared.preparation(plain))
+                tracks[shared_name(shared)] = self._track(
+                    shared_name(shared),
+                    f"the recording {shared.name} ({shared.__module__})",
+                    keys.of_shared(shared, plain),
+                    partial(shared, plain, info),
+                    shared.preparation(plain),
+                )
         return tracks
 
-    def _check_room(self, tracks: Mapping[Any, _Track]) -> None:
-        shards, needed = self.partition.shards(), 0
-        for track in tracks.values():
+    def _track(
+        self,
+        name: str,
+        owner: str,
+        what: Mapping[str, Any],
+        make: Callable[[], Recording],
+        preparation: Preparation | None,
+    ) -> Track:
+        contents = [keys.of_unit(what, place, self.model, self._job.plan) for place in self._places]
+        return Track(name, owner, make, preparation, contents, [self._store.key(content) for content in contents])
+
+    def _check_room(self, tracks: Sequence[Track]) -> None:
+        needed = 0
+        for track in tracks:
             if each := track.make().bytes_per_image():
-                missing = [shard for shard in shards if not self._store.path(self._key(track, shard)).exists()]
+                missing = [n for n, key in enumerate(track.keys) if not self._store.path(key).exists()]
                 needed += each * sum(map(self._count, missing))
         if needed > 0:
             self._store.check_room(needed)
         if needed > _MUCH:
             self._reporter.note(f"will store about {needed / 1e9:.1f} GB in {self._store.folder}")
 
-    def _count(self, shard: range) -> int:
+    def _count(self, number: int) -> int:
+        shard = self._shards[number]
         return self.partition.bounds[shard.stop] - self.partition.bounds[shard.start]
 
-    def _place(self, shard: range) -> dict[str, Any]:
-        """Which images a shard holds, in which view and which batches, whatever is made of them."""
-        partition, batching = self.partition, asdict(self._sharing.batching)
-        return {
-            "dataset": [self._job.dataset_spec.name, self._job.fingerprint],
-            "view": [self.view.name, self.model.spec.image_size, self.model.spec.patch],
-            "batching": batching if partition.order is None else {**batching, "n": partition.n},
-            "images": [partition.bounds[shard.start], partition.bounds[shard.stop]],
-        }
+    def _shard(self, tracks: Sequence[Track], number: int) -> None:
+        """Every track takes its unit of one shard; what was not stored is stored before anything else is done."""
+        units = [(track, self._store.get(track.keys[number])) for track in tracks]
+        missing = [track for track, unit in units if unit is None]
+        for track, unit in units:
+            if unit is not None:
+                track.take(unit, stored=True)
+        if not missing:
+            self._reporter.advance(self._count(number))
+            return
+        recordings, notes = self._compute(missing, number)
+        for track, recording in zip(missing, recordings, strict=True):
+            if track.error is None:
+                self._store.put(track.contents[number], recording.state(), notes)
+                unit = self._store.get(track.keys[number])  # on the disk and no longer in memory
+                track.take(unit or Unit(recording.state(), track.contents[number], notes), stored=False)
 
-    def _content(self, track: _Track, shard: range) -> dict[str, Any]:
-        """Everything that a shard's state depends on."""
-        spec, plan = self.model.spec, self._job.plan
-        return {
-            **track.what,
-            **self._place(shard),
-            "model": spec.name,
-            "weights": self.model.tensors,  # not of the file: how it is converted matters too
-            "normalise": [spec.mean, spec.std],
-            "blocks": self.model.info.blocks,
-            "dtype": plan.dtype,
-            "device": torch.device(plan.device).type,
-        }
+    def _compute(self, tracks: Sequence[Track], number: int) -> tuple[list[Recording], dict[str, Any]]:
+        """What each track records of one shard, and notes of which images that were.
 
-    def _key(self, track: _Track, shard: range) -> str:
-        return self._store.key(self._content(track, shard))
-
-    def _shard(self, tracks: Mapping[Any, _Track], shard: range) -> dict[Any, Part]:
-        """One part for each recording. What was not stored is stored now, before anything else is done."""
-        parts = {key: part for key, track in tracks.items() if (part := self._stored(track, shard)) is not None}
-        todo = {key: track for key, track in tracks.items() if key not in parts}
-        if not todo:
-            self._reporter.advance(self._count(shard))
-            return parts
-        recordings, images = self._compute(todo, shard)
-        skipped = list(self._loader.skipped)
-        notes = {"images": [astuple(each) for each in images], "skipped": [astuple(each) for each in skipped]}
-        for key, recording in recordings.items():
-            self._store.put(self._content(tracks[key], shard), recording.state(), notes)
-            again = self._stored(tracks[key], shard)  # on the disk and no longer in memory
-            parts[key] = Part(again.recording if again else recording, images, skipped, stored=False)
-        return parts
-
-    def _stored(self, track: _Track, shard: range) -> Part | None:
-        unit = self._store.get(self._key(track, shard))
-        if unit is None:
-            return None
-        recording = track.make()
-        recording.load(unit.tensors)
-        images = [Named(*each) for each in unit.notes["images"]]
-        return Part(recording, images, [Skipped(*each) for each in unit.notes["skipped"]], stored=True)
-
-    def _compute(self, tracks: Mapping[Any, _Track], shard: range) -> tuple[dict[Any, Recording], list[Named]]:
-        recordings = {key: track.make() for key, track in tracks.items()}
-        wanted = {track.preparation for track in tracks.values() if track.preparation}
-        before = {preparation: self._prepared(preparation, shard) for preparation in wanted}
-        made: dict[Preparation, dict[str, Tensor]] = {p: {} for p, there in before.items() if there is None}
+        A recording that raises something sees nothing more, and its track keeps the error.
+        """
+        shard, recordings = self._shards[number], [track.make() for track in tracks]
+        before = {wanted: self._prepared(wanted, number) for track in tracks if (wanted := track.preparation)}
+        fresh: dict[Preparation, dict[str, Tensor]] = {p: {} for p, known in before.items() if known is None}
         images: list[Named] = []
-        for batch, number in zip(self._loader.batches(self.partition, shard, before), shard, strict=True):
+        for batch, index in zip(self._loader.batches(self.partition, shard, before), shard, strict=True):
             if batch is not None:
-                self._forward(batch, list(recordings.values()))
-                seen = zip(batch.index, batch.samples, strict=True)
-                images += [Named(index, each.id, each.label, each.role, each.group) for index, each in seen]
-                for preparation, tensors in made.items():
-                    for index, parts in zip(batch.index, batch.prepared[preparation], strict=True):
-                        tensors.update({f"{index}.{name}": tensor for name, tensor in parts.items()})
-            self._reporter.advance(len(self.partition.indices(number)))
-        for preparation, tensors in made.items():
-            self._store.put(self._preparing(preparation, shard), tensors, {})
-        for recording in recordings.values():
-            recording.finish()
-        return recordings, images
+                self._forward(batch, tracks, recordings)
+                pairs = zip(batch.index, batch.samples, strict=True)
+                images += [Named(position, each.id, each.label, each.role, each.group) for position, each in pairs]
+                for preparation, tensors in fresh.items():
+                    for position, parts in zip(batch.index, batch.prepared[preparation], strict=True):
+                        tensors.update({f"{position}.{name}": tensor for name, tensor in parts.items()})
+            self._reporter.advance(len(self.partition.indices(index)))
+        for preparation, tensors in fresh.items():
+            self._store.put(self._preparing(preparation, number), tensors, {})
+        for track, recording in zip(tracks, recordings, strict=True):
+            _attempt(track, "finish", recording.finish)
+        skipped = [astuple(image) for image in self._loader.skipped]
+        return recordings, {"images": [astuple(image) for image in images], "skipped": skipped}
 
-    def _preparing(self, preparation: Preparation, shard: range) -> dict[str, Any]:
-        """What a shard's preparation depends on: no model, but its patch grid."""
-        what = [preparation.name, preparation.version]
-        return {
-            **self._place(shard),
-            "preparation": what,
-            "fields": asdict(preparation),  # type: ignore[call-overload]  # every preparation is a dataclass
-            "grid": self.model.info.layout.grid,
-        }
+    def _preparing(self, preparation: Preparation, number: int) -> dict[str, Any]:
+        return keys.of_preparation(preparation, self._places[number], self.model.info.layout.grid)
 
-    def _prepared(self, preparation: Preparation, shard: range) -> Prepared | None:
-        unit = self._store.get(self._store.key(self._preparing(preparation, shard)))
+    def _prepared(self, preparation: Preparation, number: int) -> Prepared | None:
+        unit = self._store.get(self._store.key(self._preparing(preparation, number)))
         if unit is None:
             return None
-        found: dict[int, dict[str, Tensor]] = {}
+        prepared: dict[int, dict[str, Tensor]] = {}
         for name, tensor in unit.tensors.items():
             index, _, part = name.partition(".")
-            found.setdefault(int(index), {})[part] = tensor
-        return found
+            prepared.setdefault(int(index), {})[part] = tensor
+        return prepared
 
-    def _forward(self, batch: Batch, recordings: Sequence[Recording]) -> None:
+    def _forward(self, batch: Batch, tracks: Sequence[Track], recordings: Sequence[Recording]) -> None:
         taps = frozenset().union(*(recording.taps for recording in recordings))
         wanted = dict.fromkeys(self.model.info.blocks, taps)
         if not self._checked:
@@ -215,20 +231,49 @@ class Pass:
             self._checked = True
 
         def on_block(block: int, caught: Mapping[str, Tensor]) -> None:
-            for recording in recordings:
-                recording.update_block(block, {name: caught[name] for name in recording.taps}, batch)
+            for track, recording in zip(tracks, recordings, strict=True):
+                if track.error is None:
+                    seen = {name: caught[name] for name in recording.taps}
+                    _attempt(track, "update_block", partial(recording.update_block, block, seen, batch))
+            if all(track.error for track in tracks):
+                raise tracks[0].error or AssertionError("all have failed")
 
         with self.model.record(wanted, on_block):
             self.model.forward(batch.pixels)
 
 
-def _partition(job: Job, sharing: Sharing) -> Partition:
-    batching = sharing.batching
-    assert batching.size is not None, "arrange has settled it"
-    if not batching.grouped:
-        return cut(job.n, batching.size, seed=batching.seed)
-    groups = job.dataset.groups()
-    if len(groups) != len(job.dataset):
-        names = ", ".join(analysis.spec.name for analysis in sharing.analyses)
-        raise MismatchError(f"{names} goes group by group, and dataset {job.dataset_spec.name} has no groups")
-    return cut_by_group(groups[: job.n], batching.size)
+def _attempt(track: Track, doing: str, act: Callable[[], None]) -> None:
+    """Let a recording act; what it raises ends its track, and nothing else. Memory is a matter of the whole pass."""
+    if track.error is not None:
+        return
+    try:
+        with blaming(track.owner, doing):
+            act()
+    except VitanError as error:
+        track.error = forget(error)
+
+
+def own_name(analysis: Analysis) -> str:
+    """The name of the track of an analysis with taps of its own."""
+    return analysis.spec.name
+
+
+def shared_name(kind: type[Recording]) -> str:
+    """The name of the track of what analyses share; no analysis can be called so."""
+    return f"shared {kind.name}"
+
+
+def tracks_of(analysis: Analysis, tracks: Mapping[str, Track]) -> dict[str, Track]:
+    """The tracks behind an analysis: its own under "", and each that it shares under its attribute."""
+    own = {"": tracks[own_name(analysis)]} if analysis.kind.taps else {}
+    return {**own, **{name: tracks[shared_name(kind)] for name, kind in analysis.kind.uses.items()}}
+
+
+def probe_of(analysis: Analysis, tracks: Mapping[str, Track], model: Model) -> Probe:
+    """The probe with its own state and all that it shares."""
+    behind = tracks_of(analysis, tracks)
+    probe = behind[""].recording if "" in behind else analysis.kind(analysis.options, model.info)
+    assert isinstance(probe, Probe)
+    for name in probe.uses:
+        setattr(probe, name, behind[name].recording)
+    return probe

@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from ..errors import PlanError
+from ..errors import PlanError, UsageError
+from ..registry.plugins import Plugins
 
 
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_alone(cls, given: Any) -> Any:
+        """A name alone stands for what has that name, and all defaults."""
+        return {"name": given} if isinstance(given, str) else given
 
 
 class AnalysisPlan(_Part):
@@ -38,11 +46,14 @@ class DatasetPlan(_Part):
     options: dict[str, Any] = Field(default_factory=dict)
 
 
-class Plan(_Part):
+class Plan(BaseModel):
     """What to run. Two equal plans on equal weights and data give the same numbers.
 
-    ``limit`` keeps the first images of the dataset. ``on_error`` says what an unreadable image does.
+    ``limit`` keeps the first images of the dataset. ``device`` may be ``auto``: the GPU of the machine, if it has one.
+    ``on_error`` says what an unreadable image does. Analyses, models and the dataset may be given as names alone.
     """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     version: Literal[1] = 1
     analyses: tuple[AnalysisPlan, ...] = Field(min_length=1)
@@ -52,7 +63,7 @@ class Plan(_Part):
     limit: int | None = Field(None, ge=1)
     batch_size: int = Field(8, ge=1)
     dtype: Literal["float32", "float16", "bfloat16"] = "float32"
-    device: str = "cpu"
+    device: str = "auto"
     on_error: Literal["stop", "skip"] = "stop"
 
     def canonical(self) -> str:
@@ -62,6 +73,11 @@ class Plan(_Part):
     def digest(self) -> str:
         """Sha256 of the canonical spelling."""
         return hashlib.sha256(self.canonical().encode()).hexdigest()
+
+    @classmethod
+    def read(cls, path: str | Path) -> Plan:
+        """The plan in a file; see ``read_plan``."""
+        return read_plan(Path(path))
 
     def to_yaml(self) -> str:
         """The plan as a file that ``read_plan`` reads back."""
@@ -102,3 +118,16 @@ def describe_problem(problem: Any) -> str:
     place = ".".join(str(part) for part in problem["loc"])
     given = "" if problem["type"] == "missing" else f" (got {problem['input']!r})"
     return f"{place}: {problem['msg']}{given}"
+
+
+def dataset_named(name: str, plugins: Plugins) -> DatasetPlan:
+    """A dataset by its name, or the pictures below a folder that exists; raises ``UsageError`` for another path."""
+    if not plugins.datasets.providers(name.rpartition(":")[2]):
+        path = Path(name).expanduser()
+        if path.is_dir():
+            return DatasetPlan(name="folder", options={"root": str(path)})
+        if path.exists():
+            raise UsageError(f"--dataset {name}: this is a file; give the folder that it is in")
+        if os.sep in name or "/" in name or name.startswith((".", "~")):
+            raise UsageError(f"--dataset {name}: there is no such folder")
+    return DatasetPlan(name=name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,15 +12,15 @@ from ..analysis.figures import Drawable
 from ..analysis.probe import Probe
 from ..analysis.records import Record, Result
 from ..anatomy import ModelInfo
-from ..errors import ImageError, VitanError
+from ..errors import ImageError, OutOfMemoryError, VitanError
 from ..models.model import load_model
-from .gathered import Gathered, Named, Seen
+from .isolation import blaming, forget, is_out_of_memory
 from .job import Analysis, Job
 from .loader import Skipped
-from .passes import Pass
+from .passes import Named, Pass, Track, probe_of, tracks_of
 from .plan import ModelPlan
 from .progress import Reporter
-from .sharing import arrange
+from .schedule import arrange
 from .store import Store
 
 
@@ -29,8 +29,9 @@ class Outcome:
     """One analysis of one model over one dataset, with all that is worth writing down.
 
     ``weights`` is the sha256 of the file of weights, and ``origin`` says where they came from. ``probe`` holds the
-    merged state, for analyses that compare models; ``seen`` names the stored units that it was merged from, and what
-    they depend on besides the model.
+    merged state, for analyses that compare models. ``units`` names the stored units that it was merged from, shard by
+    shard: those of the probe itself under "", those of each thing that it shares under its attribute. ``place`` says
+    what they depend on besides the model: which images, in which view and batches.
     """
 
     analysis: Analysis
@@ -42,7 +43,8 @@ class Outcome:
     images: tuple[Named, ...]
     skipped: tuple[Skipped, ...]
     reused: bool
-    seen: Seen
+    units: Mapping[str, Sequence[str]]
+    place: Mapping[str, Any]
 
     @property
     def model(self) -> ModelInfo:
@@ -52,7 +54,7 @@ class Outcome:
     @property
     def n(self) -> int:
         """How many images were seen."""
-        return int(self.seen.place["images"]) - len(self.skipped)
+        return int(self.place["images"]) - len(self.skipped)
 
     @property
     def result(self) -> Result:
@@ -60,42 +62,65 @@ class Outcome:
         return self.drawable.result
 
 
-def run_model(
-    job: Job, index: int, store: Store, reporter: Reporter, lost: list[tuple[Analysis, VitanError]] | None = None
-) -> list[Outcome]:
+@dataclass(frozen=True)
+class Failed:
+    """An analysis that gave no numbers, and why."""
+
+    analysis: Analysis
+    error: VitanError
+
+
+@dataclass(frozen=True)
+class ModelRun:
+    """What came of one model: outcomes in the order of the job, and the analyses that failed."""
+
+    outcomes: tuple[Outcome, ...]
+    failures: tuple[Failed, ...]
+
+
+def run_model(job: Job, index: int, store: Store, reporter: Reporter) -> ModelRun:
     """All analyses of the job's ``index``-th model. Analyses in the same view share one pass, if their batches agree.
 
-    State is kept in ``store`` at each shard's end; what is already there is not computed again. An analysis whose
-    numbers cannot be computed from what it has seen goes into ``lost`` with its error, if that is given.
+    State is kept in ``store`` at each shard's end; what is already there is not computed again. Of several analyses one
+    that fails does not take the others' numbers with it. Raises what makes the whole model fail: weights, images,
+    ``OutOfMemoryError``.
     """
     part, spec = job.models[index]
-    model = load_model(
-        spec,
-        weights=part.weights,
-        blocks=job.plan.blocks,
-        device=job.plan.device,
-        dtype=getattr(torch, job.plan.dtype),
-        progress=reporter.download,
-    )
-    outcomes: dict[str, Outcome] = {}
-    for sharing in arrange(job.analyses, job.plan.batch_size):
-        one = Pass(job, model, sharing, store, reporter)
-        gathered = one.run()
-        for analysis in sharing.analyses:
-            try:
-                outcomes[analysis.spec.name] = _outcome(job, part, one, analysis, gathered)
-            except VitanError as error:
-                if lost is None:
-                    raise
-                lost.append((analysis, error))
-    return [outcomes[analysis.spec.name] for analysis in job.analyses if analysis.spec.name in outcomes]
+    try:
+        model = load_model(
+            spec,
+            weights=part.weights,
+            blocks=job.plan.blocks,
+            device=job.plan.device,
+            dtype=getattr(torch, job.plan.dtype),
+            progress=reporter.download,
+        )
+        outcomes: dict[str, Outcome] = {}
+        failures: list[Failed] = []
+        for sharing in arrange(job.analyses, job.plan.batch_size):
+            one = Pass(job, model, sharing, store, reporter)
+            tracks = one.run()
+            for analysis in sharing.analyses:
+                try:
+                    outcomes[analysis.spec.name] = _outcome(job, part, one, analysis, tracks)
+                except VitanError as error:
+                    failures.append(Failed(analysis, forget(error)))
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        raise OutOfMemoryError(f"the memory of {job.plan.device} is not enough; try {_to_need_less(job)}") from None
+    done = [outcomes[analysis.spec.name] for analysis in job.analyses if analysis.spec.name in outcomes]
+    return ModelRun(tuple(done), tuple(failures))
 
 
-def _outcome(job: Job, part: ModelPlan, one: Pass, analysis: Analysis, gathered: Gathered) -> Outcome:
-    probe, model = gathered.probe(analysis), one.model
-    skipped = gathered.skipped(analysis)
-    _check_skipped(job, skipped)
-    result = probe.compute()
+def _outcome(job: Job, part: ModelPlan, one: Pass, analysis: Analysis, tracks: Mapping[str, Track]) -> Outcome:
+    model, behind = one.model, tracks_of(analysis, tracks)
+    failed = [track.error for track in behind.values() if track.error is not None]
+    if failed:
+        raise failed[0]
+    first = next(iter(behind.values()))  # every recording of a pass has seen and left out the same images
+    _check_skipped(job, first.skipped)
+    probe = probe_of(analysis, tracks, model)
     provenance: dict[str, Any] = {
         "model": model.info.name,
         "weights": model.digest,
@@ -103,7 +128,9 @@ def _outcome(job: Job, part: ModelPlan, one: Pass, analysis: Analysis, gathered:
         "fingerprint": job.fingerprint,
         "view": one.view.name,
     }
-    records = filled(result.records, analysis, n=job.n - len(skipped), **provenance)
+    with blaming(analysis.owner, "compute"):
+        result = probe.compute()
+        records = filled(result.records, analysis, n=job.n - len(first.skipped), **provenance)
     drawable = Drawable(
         model=model.info,
         options=analysis.options,
@@ -119,11 +146,23 @@ def _outcome(job: Job, part: ModelPlan, one: Pass, analysis: Analysis, gathered:
         origin=model.origin,
         probe=probe if analysis.compares else None,
         drawable=drawable,
-        images=gathered.images(analysis),
-        skipped=skipped,
-        reused=gathered.reused(analysis),
-        seen=one.seen(analysis),
+        images=tuple(sorted(first.images, key=lambda image: image.index)),
+        skipped=tuple(first.skipped),
+        reused=all(track.reused for track in behind.values()),
+        units={name: track.keys for name, track in behind.items()},
+        place=one.place(),
     )
+
+
+def _to_need_less(job: Job) -> str:
+    """How to need less memory; what an analysis has asked for by its option ``batch`` does not heed the plan."""
+    size = job.plan.batch_size
+    asking = {a.spec.name for a in job.analyses if (asked := a.kind.batching(a.options)) and asked.size}
+    theirs = [a.spec.name for a in job.analyses if a.spec.name in asking and "batch" in type(a.options).model_fields]
+    hints = [f"a smaller --batch ({name})" for name in theirs]
+    if size > 1 and any(asking.isdisjoint(a.spec.name for a in one.analyses) for one in arrange(job.analyses, size)):
+        hints.append(f"--batch-size {size // 2}")
+    return " or ".join(hints or ["--dtype float16", "--device cpu"])
 
 
 def filled(records: Iterable[Record], analysis: Analysis, *, n: int, **provenance: Any) -> tuple[Record, ...]:
@@ -144,7 +183,7 @@ def filled(records: Iterable[Record], analysis: Analysis, *, n: int, **provenanc
     return tuple(one(record) for record in records)
 
 
-def _check_skipped(job: Job, skipped: tuple[Skipped, ...]) -> None:
+def _check_skipped(job: Job, skipped: Sequence[Skipped]) -> None:
     """State that an earlier run made with ``skip`` may stand for this one only if nothing was skipped."""
     if skipped and job.plan.on_error == "stop":
         raise ImageError(f"{skipped[0].why} ({len(skipped)} such images; --on-error skip leaves them out)")

@@ -5,12 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import NamedTuple
 
 from ..analysis.records import BEST, LEVEL, Record
-from ..analysis.tables import from_csv
-from ..errors import StoreError
 
 #: How many blocks of the untrained model the published tables average.
 _UNTRAINED = 10
@@ -46,20 +43,6 @@ class Best:
     low: float | None
     high: float | None
     equals: tuple[int, ...]
-
-
-def read_records(folder: Path) -> tuple[Record, ...]:
-    """All records below an output folder, by the paths of their files; raises ``StoreError`` if there is none."""
-    paths = sorted(folder.glob("*/*/*/records.csv"))
-    if not paths:
-        raise StoreError(f"{folder} holds no results; 'vitan run' or 'vitan import' makes some")
-    found: list[Record] = []
-    for path in paths:
-        try:
-            found += from_csv(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise StoreError(f"{path}: not a table of records ({error}); run it again") from error
-    return tuple(found)
 
 
 def best_blocks(records: Iterable[Record]) -> list[Best]:

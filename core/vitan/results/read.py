@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ..analysis.figures import Drawable
 from ..analysis.probe import Probe, Recording
-from ..analysis.records import Result
-from ..analysis.tables import from_csv
 from ..anatomy import ModelInfo, TokenLayout
 from ..data.samples import Dataset, Sample
 from ..data.views import make_view
-from ..engine.gathered import Seen
 from ..engine.job import Analysis, analysis_of, open_dataset
 from ..engine.loader import Skipped
 from ..engine.plan import Plan, read_plan
@@ -25,16 +19,7 @@ from ..engine.store import Store
 from ..errors import DataError, MismatchError, StoreError, VitanError
 from ..options import Options
 from ..registry.plugins import Plugins
-
-
-def find(folder: Path, analysis: str = "*", dataset: str = "*", model: str = "*") -> list[Path]:
-    """The folders that match, by model, dataset and analysis; raises ``StoreError`` if there is none."""
-    found = sorted(path.parent for path in folder.glob(f"{model}/{dataset}/{analysis}/provenance.json"))
-    if not found:
-        asked = [("of", analysis), ("on", dataset), ("for", model)]
-        which = "".join(f" {word} {name}" for word, name in asked if name != "*")
-        raise StoreError(f"{folder} holds no results{which}; 'vitan run' makes some")
-    return found
+from .folder import PLAN, read_provenance, read_result
 
 
 def read_outcome(folder: Path, plugins: Plugins, store: Store) -> Outcome:
@@ -44,13 +29,13 @@ def read_outcome(folder: Path, plugins: Plugins, store: Store) -> Outcome:
     that is no longer stored where the analysis needs it to compare models.
     """
     try:
-        facts = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
+        facts = read_provenance(folder)
         model = _model(facts["model"])
-        seen = Seen(facts["state"]["units"], facts["state"]["place"], facts["state"]["n_batches"])
-        result = _result(folder, facts["headline"])
+        units, place = facts["state"]["units"], facts["state"]["place"]
+        result = read_result(folder, facts["headline"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise StoreError(f"{folder} is incomplete or of an older version ({error}); run it again") from error
-    plan = read_plan(folder / "plan.yaml")
+    plan = read_plan(folder / PLAN)
     analysis = analysis_of(plan.analyses[0], plugins)
     patch = model.image_size // model.layout.grid[0]
     return Outcome(
@@ -58,19 +43,20 @@ def read_outcome(folder: Path, plugins: Plugins, store: Store) -> Outcome:
         part=plan.models[0],
         weights=facts["weights"]["sha256"],
         origin=facts["weights"]["origin"],
-        probe=_probe(analysis, model, seen, store, folder) if analysis.compares else None,
+        probe=_probe(analysis, model, units, store, folder) if analysis.compares else None,
         drawable=Drawable(
             model=model,
             options=analysis.options,
             result=result,
             dataset=_dataset(plan, plugins),
             dataset_name=facts["dataset"]["name"],
-            view=make_view(seen.place["view"], model.image_size, patch),
+            view=make_view(place["view"], model.image_size, patch),
         ),
         images=(),
         skipped=tuple(Skipped(each["index"], each["why"]) for each in facts["skipped"]),
         reused=True,
-        seen=seen,
+        units=units,
+        place=place,
     )
 
 
@@ -102,7 +88,7 @@ _WORDS = {
 
 def _facts(outcome: Outcome) -> dict[str, Any]:
     """Whatever must agree, in the words of the user."""
-    place = {_WORDS.get(name, name): value for name, value in outcome.seen.place.items()}
+    place = {_WORDS.get(name, name): value for name, value in outcome.place.items()}
     place["images left out"] = [skipped.index for skipped in outcome.skipped]
     return {**place, **outcome.analysis.options.model_dump(mode="json")}
 
@@ -118,24 +104,11 @@ def _model(facts: Mapping[str, Any]) -> ModelInfo:
     )
 
 
-def _result(folder: Path, headline: Sequence[str]) -> Result:
-    records = from_csv((folder / "records.csv").read_text(encoding="utf-8"))
-    about = json.loads((folder / "arrays.json").read_text(encoding="utf-8"))
-    with np.load(folder / "arrays.npz") as stored:
-        arrays = {name: stored[name] for name in stored.files}
-    between: dict[tuple[str, str], dict[str, Any]] = {}
-    axes: dict[str, tuple[str, ...]] = {}
-    for key, facts in about.items():
-        if "between" in facts:
-            between.setdefault((facts["between"][0], facts["between"][1]), {})[facts["name"]] = arrays.pop(key)
-        if facts["axes"]:
-            axes[facts.get("name", key)] = tuple(facts["axes"])
-    return Result(records=records, arrays=arrays, axes=axes, between=between, headline=tuple(headline))
-
-
-def _probe(analysis: Analysis, model: ModelInfo, seen: Seen, store: Store, folder: Path) -> Probe:
+def _probe(
+    analysis: Analysis, model: ModelInfo, units: Mapping[str, Sequence[str]], store: Store, folder: Path
+) -> Probe:
     probe = analysis.kind(analysis.options, model)
-    for name, keys in seen.units.items():
+    for name, keys in units.items():
         target: Recording = getattr(probe, name) if name else probe
         for number, key in enumerate(keys):
             unit = store.get(key)

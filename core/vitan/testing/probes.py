@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import groupby, permutations
 from typing import Any
 
@@ -17,9 +17,9 @@ from ..analysis.figures import Drawable
 from ..analysis.probe import Probe
 from ..analysis.records import Record, Result, identity
 from ..anatomy import TAPS, ModelInfo, TokenLayout
-from ..data.batch import Batch, Window
+from ..data.batch import Batch
 from ..data.views import View, make_view
-from ..engine.loader import cut_grid
+from ..engine.loader import Loader
 from ..options import Options
 from ..registry.specs import ProbeSpec
 from .made_up import PARTS, MadeUp
@@ -149,20 +149,11 @@ class _Feed:
         )
 
     def _batch(self, index: Sequence[int]) -> Batch:
-        samples = [MadeUp(self.info.image_size)[i] for i in index]
-        placements = [self.view.place(sample.image)[1] for sample in samples]
-        windows: list[Window] = []
-        prepared: list[Mapping[str, Tensor]] = []
         preparation = self.kind.preparation(self.options)
-        for row, (sample, placement) in enumerate(zip(samples, placements, strict=True)):
-            rows, columns = (side // _PATCH for side in reversed(placement.pixels))
-            cut = cut_grid(self.view.windows(placement), (rows, columns), self.layout.grid, self.view.size)
-            windows += [replace(window, image=row) for window in cut]
-            if preparation:
-                prepared.append(preparation.prepare(sample, placement, (rows, columns), self.view))
-        pixels = torch.zeros(len(windows), 3, self.view.size, self.view.size)
-        made = {preparation: prepared} if preparation else {}
-        return Batch(tuple(index), samples, placements, pixels, windows, number=index[0] // self.step, prepared=made)
+        loader = Loader(MadeUp(self.info.image_size), self.view, (0.5,) * 3, (0.5,) * 3, self.layout.grid)
+        batch = loader.read(index[0] // self.step, index, {preparation: None} if preparation else {})
+        assert batch is not None, "made-up images can always be read"
+        return batch
 
     def _tap(self, name: str, block: int, batch: Batch) -> Tensor:
         tokens = len(self.layout)

@@ -14,16 +14,16 @@ import vitan_analyses.cka
 import vitan_analyses.clustering
 import vitan_analyses.residual
 import vitan_analyses.spectrum
+from toys import outcomes_of
 from vitan import DatasetSpec, hookimpl
 from vitan.engine.job import prepare
 from vitan.engine.plan import make_plan
-from vitan.engine.runner import run_model
-from vitan.engine.sharing import arrange
+from vitan.engine.schedule import arrange
 from vitan.engine.store import Store
 from vitan.models.model import Model
 from vitan.registry.names import Provider
 from vitan.registry.plugins import Plugins
-from vitan.results.write import write_comparisons
+from vitan.results.save import compare_findings, finding_of
 
 COUNT, IMAGES = 20, 11
 
@@ -91,9 +91,9 @@ def seen(monkeypatch):
 
 def test_the_map_of_twenty_models_costs_twenty_passes(seen, tmp_path):
     job = _job({"cka": {"batch": 8}}, [f"toy{i}-T8" for i in range(COUNT)])
-    outcomes = [outcome for i in range(COUNT) for outcome in run_model(job, i, Store(tmp_path / "store"), Mock())]
+    outcomes = [outcome for i in range(COUNT) for outcome in outcomes_of(job, i, Store(tmp_path / "store"), Mock())]
     assert sum(seen) == COUNT * IMAGES
-    write_comparisons(outcomes, tmp_path / "out", figures=False)
+    compare_findings([finding_of(outcome, job) for outcome in outcomes], tmp_path / "out", figures=False)
     assert sum(seen) == COUNT * IMAGES  # no further forward for any of the 190 pairs
     arrays = np.load(tmp_path / "out" / "comparison" / "pictures" / "cka" / "arrays.npz")
     for kind in ("all", "spatial", "cls", "patches"):
@@ -107,7 +107,7 @@ def test_four_analyses_share_one_pass(seen, tmp_path):
     job = _job(analyses, ["toy-T8"], batch_size=3, dataset={"name": "labelled"})
     (sharing,) = arrange(job.analyses, 3)
     assert (sharing.batching.size, sharing.batching.seed) == (64, 0)
-    assert len(run_model(job, 0, Store(tmp_path), Mock())) == 4
+    assert len(outcomes_of(job, 0, Store(tmp_path), Mock())) == 4
     assert seen == [IMAGES]
 
 
@@ -115,7 +115,7 @@ def test_published_minibatches_are_in_order_and_the_default_is_not(seen, tmp_pat
     kept = {}
     for protocol in ("paper", "default"):
         job = _job({"cka": {"protocol": protocol, "batch": 4}}, ["toy-T8"])
-        (outcome,) = run_model(job, 0, Store(tmp_path), Mock())
+        (outcome,) = outcomes_of(job, 0, Store(tmp_path), Mock())
         kept[protocol] = outcome.probe.images.rows(0)
     assert kept["paper"].tolist() == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, -1]]
     assert kept["default"].flatten().tolist() != kept["paper"].flatten().tolist()
@@ -127,6 +127,6 @@ def test_a_picture_that_cannot_be_read_leaves_its_batch_smaller(seen, tmp_path):
         {"cka": {"protocol": "paper", "batch": 5}}, ["toy-T8"],
         dataset={"name": "pictures", "options": {"broken": [2]}}, on_error="skip",
     )  # fmt: skip
-    (outcome,) = run_model(job, 0, Store(tmp_path), Mock())
+    (outcome,) = outcomes_of(job, 0, Store(tmp_path), Mock())
     assert outcome.probe.counts().tolist() == [4, 5, 1]
     assert {r.metric: r.value for r in outcome.result.records}["images-left-out"] == 1

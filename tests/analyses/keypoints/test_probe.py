@@ -15,14 +15,13 @@ import golden
 import spair
 import vitan_analyses.keypoints
 import vitan_datasets.spair71k
-from toys import toy_plugins
+from toys import outcomes_of, toy_plugins
 from vitan.analysis.records import Result
 from vitan.anatomy import ModelInfo, TokenLayout
 from vitan.data.batch import Batch
 from vitan.data.samples import Pair, Sample
 from vitan.engine.job import prepare, validate
 from vitan.engine.plan import make_plan
-from vitan.engine.runner import run_model
 from vitan.engine.store import Store
 from vitan.errors import MismatchError, OptionError
 from vitan.registry.names import Provider
@@ -366,7 +365,7 @@ def outcome(root, store, **dataset):
         "batch_size": 2,
     }
     reporter = Silent()
-    (found,) = run_model(prepare(make_plan(content, "test"), plugins()), 0, Store(store), reporter)
+    (found,) = outcomes_of(prepare(make_plan(content, "test"), plugins()), 0, Store(store), reporter)
     return found, reporter
 
 

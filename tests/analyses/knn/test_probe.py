@@ -12,7 +12,7 @@ from PIL import Image
 import golden
 import vitan_analyses.knn
 import vitan_datasets.folder
-from toys import toy_plugins
+from toys import outcomes_of, toy_plugins
 from vitan.analysis.recordings import TOKENS
 from vitan.analysis.records import BEST, LEVEL
 from vitan.anatomy import ModelInfo, TokenLayout
@@ -20,7 +20,6 @@ from vitan.data.batch import Batch
 from vitan.data.samples import Sample
 from vitan.engine.job import prepare
 from vitan.engine.plan import make_plan
-from vitan.engine.runner import run_model
 from vitan.engine.store import Store
 from vitan.errors import MismatchError, OptionError
 from vitan.registry.names import Provider
@@ -221,7 +220,7 @@ def test_all_blocks_and_every_k_come_from_one_pass(tmp_path):
             "dataset": {"name": "folder", "options": {"root": str(tmp_path / "own")}},
         }
         counted = Counted()
-        (outcome,) = run_model(prepare(make_plan(content, "test"), plugins), 0, Store(tmp_path / "store"), counted)
+        (outcome,) = outcomes_of(prepare(make_plan(content, "test"), plugins), 0, Store(tmp_path / "store"), counted)
         return outcome, counted.images
 
     first, images = run(k=[1, 3])

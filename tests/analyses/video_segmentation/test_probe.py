@@ -12,7 +12,7 @@ from PIL import Image
 import golden
 import vitan_analyses.video_segmentation
 import vitan_datasets.davis2017
-from toys import toy_plugins
+from toys import outcomes_of, toy_plugins
 from videos import moving, write_videos
 from vitan.analysis.figures import Animation, File, Picture, Plot
 from vitan.anatomy import ModelInfo, TokenLayout
@@ -20,7 +20,6 @@ from vitan.data.batch import Batch, Window
 from vitan.data.samples import Sample
 from vitan.engine.job import prepare
 from vitan.engine.plan import Plan
-from vitan.engine.runner import run_model
 from vitan.engine.store import Store
 from vitan.errors import DataError, RecordingError
 from vitan.registry.names import Provider
@@ -347,7 +346,7 @@ def run(tmp_path, root, **options):
         }
     )
     job = prepare(plan, plugins)
-    (outcome,) = run_model(job, 0, Store(tmp_path / "store"), Silent())
+    (outcome,) = outcomes_of(job, 0, Store(tmp_path / "store"), Silent())
     return outcome
 
 

@@ -357,7 +357,7 @@ def test_json(vitan) -> None:
     assert Path(run["records"]).is_file()
     assert {"metric": "mass", "unit": "", "block": None, "value": 0.6} in run["headline"]
     assert summary["records"] == "results/records.csv"
-    assert summary["failed"] == [{"model": "toy-broken", "error": "these weights are broken on purpose"}]
+    assert summary["failed"] == [{"what": "toy-broken", "error": "these weights are broken on purpose"}]
 
 
 FAILING = """
@@ -429,16 +429,16 @@ def test_an_unreadable_image_stops_or_is_skipped_counted_and_listed(vitan) -> No
 
 
 def test_an_interruption_keeps_what_is_finished(vitan, monkeypatch: pytest.MonkeyPatch) -> None:
-    from vitan.cli.commands import execute
+    from vitan.engine import runner
 
-    real = execute.run_model
+    real = runner.run_model
 
     def second_is_interrupted(job, index, *rest):
         if index == 1:
             raise KeyboardInterrupt
         return real(job, index, *rest)
 
-    monkeypatch.setattr(execute, "run_model", second_is_interrupted)
+    monkeypatch.setattr(runner, "run_model", second_is_interrupted)
     ran = vitan(*RUN, "-m", "toy-B8")
     assert (ran.code, ran.out) == (130, "")
     assert ran.err.splitlines()[-1] == ("interrupted; finished parts are kept, run the same command to go on")
@@ -450,20 +450,23 @@ def test_an_interruption_keeps_what_is_finished(vitan, monkeypatch: pytest.Monke
     [
         (["mean"], "--batch-size 4"),
         (["mean", "--batch-size", "1"], "--dtype float16 or --device cpu"),
-        (["cka"], "a smaller --batch"),
-        (["cka", "mean"], "a smaller --batch"),  # in one pass, in the batches that cka asks for
-        (["cka", "segments-dense"], "a smaller --batch or --batch-size 4"),  # the dense view takes a pass of its own
-        (["cka", "residual"], "a smaller --cka.batch or a smaller --residual.batch"),
+        (["cka"], "a smaller --batch (cka)"),
+        (["cka", "mean"], "a smaller --batch (cka)"),  # in one pass, in the batches that cka asks for
+        (
+            ["cka", "segments-dense"],
+            "a smaller --batch (cka) or --batch-size 4",
+        ),  # the dense view takes a pass of its own
+        (["cka", "residual"], "a smaller --cka.batch (cka) or a smaller --residual.batch (residual)"),
     ],
 )
 def test_too_little_memory_says_what_to_change(vitan, monkeypatch: pytest.MonkeyPatch, asked, advice) -> None:
-    from vitan.cli.commands import execute
+    from vitan.engine import runner
 
-    def too_large(*_):
+    def too_large(*_, **__):
         raise torch.cuda.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.delenv("VITAN_DISABLE_PLUGINS")
-    monkeypatch.setattr(execute, "run_model", too_large)
+    monkeypatch.setattr(runner, "load_model", too_large)
     ran = vitan("run", *asked, "-m", "toy-A8", "-d", "shapes", "--limit", "4", "--device", "cpu")
     assert ran.code == 1
     assert ran.err.splitlines()[-1].endswith(f"the memory of cpu is not enough; try {advice}")
@@ -471,9 +474,9 @@ def test_too_little_memory_says_what_to_change(vitan, monkeypatch: pytest.Monkey
 
 def test_bugs_keep_their_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     from vitan.cli import main
-    from vitan.cli.commands import execute
+    from vitan.engine import runner
 
-    monkeypatch.setattr(execute, "run_model", lambda *_: [][1])
+    monkeypatch.setattr(runner, "run_model", lambda *_: [][1])
     with pytest.raises(IndexError):
         main(["-p", str(Path(__file__).with_name("toys.py")), *RUN], prog_name="vitan")
 
@@ -482,24 +485,21 @@ def test_bugs_keep_their_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     ("cuda", "mps", "expected"), [(True, True, "cuda"), (False, True, "mps"), (False, False, "cpu")]
 )
 def test_the_device_is_the_best_there_is(monkeypatch, cuda: bool, mps: bool, expected: str) -> None:
-    from vitan.cli.request import best_device
+    from vitan.engine.job import best_device
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
     assert best_device() == expected
 
 
-def test_a_plan_that_leaves_the_device_open_gets_the_best_one(monkeypatch) -> None:
-    from vitan.cli import request
-    from vitan.engine.plan import make_plan
-
-    monkeypatch.setattr(request, "best_device", lambda: "mps")
-    about = {"analyses": [{"name": "a"}], "models": [{"name": "m"}]}
-    asked = request.Request(analyses=["a"], dataset={"name": "d"})
-    assert request.assemble(asked, make_plan(about, "here")).device == "mps"
-    assert request.assemble(asked, make_plan({**about, "device": "cpu"}, "here")).device == "cpu"
-    typed = request.Request(analyses=["a"], dataset={"name": "d"}, settings={"device": "cuda:1"})
-    assert request.assemble(typed, make_plan({**about, "device": "cpu"}, "here")).device == "cuda:1"
+def test_a_plan_that_leaves_the_device_open_gets_the_best_one(vitan) -> None:
+    plan = Path("plan.yaml")
+    plan.write_text("analyses: [mean]\nmodels: [toy-A8]\ndataset: dots\n")
+    assert "cpu" in vitan("validate", plan).out
+    ran = vitan("run", "--plan", plan)
+    assert ran.code == 0, ran.err
+    assert "device cpu" in ran.err
+    assert "device: cpu" in Path("results/toy-A8/dots/mean/plan.yaml").read_text()
 
 
 def test_no_bytes_of_progress_go_to_stdout(vitan, monkeypatch: pytest.MonkeyPatch) -> None:

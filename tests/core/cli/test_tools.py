@@ -321,8 +321,8 @@ def test_a_table_without_values_says_why(gap: str, said: str) -> None:
 
     gaps = tuple(Record(metric="mean", value=math.nan, block=block, gap=gap) for block in range(2))
     other = Record(metric="other", value=math.nan, block=0, gap="of no interest here")
-    outcome: Any = SimpleNamespace(result=Result(records=(*gaps, other), headline=("mean",)))
-    (line,) = _nothing([outcome, outcome])
+    finding: Any = SimpleNamespace(records=(*gaps, other), result=Result(records=(*gaps, other), headline=("mean",)))
+    (line,) = _nothing([finding, finding])
     assert said in line
     assert "interest" not in line
 

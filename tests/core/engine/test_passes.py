@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from toys import TOY
+from toys import TOY, outcomes_of
 from vitan import DatasetSpec, ProbeSpec
 from vitan.analysis.accumulators import PerImage
 from vitan.analysis.probe import Batching, Probe, Recording
@@ -18,8 +18,7 @@ from vitan.analysis.records import Record, Result
 from vitan.data.preparation import Preparation
 from vitan.engine.job import Analysis, prepare
 from vitan.engine.plan import make_plan
-from vitan.engine.runner import run_model
-from vitan.engine.sharing import Sharing, arrange
+from vitan.engine.schedule import Sharing, arrange
 from vitan.engine.store import Store
 from vitan.errors import MismatchError, StoreError
 from vitan.options import Options
@@ -236,7 +235,7 @@ def run(folder, *names, dataset="made-up", reporter=None, **changes):
         **changes,
     }
     job = prepare(make_plan(content, "test"), plugins())
-    return run_model(job, 0, Store(folder), reporter or Notes())
+    return outcomes_of(job, 0, Store(folder), reporter or Notes())
 
 
 def test_what_is_shared_is_seen_and_stored_once(tmp_path):

@@ -15,19 +15,21 @@ import pytest
 import torch
 from safetensors import safe_open
 
-import vitan.engine.partition
+import vitan.engine.schedule
 import vitan_analyses.cka
-from toys import Sharpness, toy_plugins
+from toys import Sharpness, outcomes_of, toy_plugins
 from vitan.analysis.figures import File
 from vitan.anatomy import select_blocks
 from vitan.engine.job import prepare, resolve
 from vitan.engine.plan import Plan, make_plan, read_plan
-from vitan.engine.runner import run_model
 from vitan.engine.store import Store
 from vitan.errors import ImageError, MismatchError, OptionError, PlanError, UnknownNameError
 from vitan.files import replacing, replacing_folder
 from vitan.registry.names import Provider
-from vitan.results.write import write_comparisons, write_outcome, write_root
+from vitan.results.drawing import draw, save
+from vitan.results.folder import write_root
+from vitan.results.save import compare_findings, finding_of
+from vitan.results.write import write_outcome
 
 
 class Silent:
@@ -63,10 +65,10 @@ def _plan(**changes):
 
 def _run(folder, monkeypatch=None, shard=None, **changes):
     if shard:
-        monkeypatch.setattr(vitan.engine.partition, "SHARD_IMAGES", shard)
+        monkeypatch.setattr(vitan.engine.schedule, "SHARD_IMAGES", shard)
     job = prepare(_plan(**changes), toy_plugins())
     Sharpness.forwards.clear()
-    return run_model(job, 0, Store(folder), Silent())
+    return outcomes_of(job, 0, Store(folder), Silent())
 
 
 def _same(first, second):
@@ -143,7 +145,7 @@ def test_an_interrupted_run_ends_with_the_same_numbers(tmp_path, monkeypatch):
 _KILLED = """
 import json, os, pathlib, signal, sys
 from unittest.mock import Mock
-import vitan.engine.partition, vitan.engine.runner
+import vitan.engine.schedule, vitan.engine.runner
 import vitan_analyses.cka
 from toys import Sharpness, toy_plugins
 from vitan.analysis.figures import File
@@ -160,7 +162,7 @@ def kill(self, block, taps, batch):
     real(self, block, taps, batch)
 
 Sharpness.update_block = kill
-vitan.engine.partition.SHARD_IMAGES = 4
+vitan.engine.schedule.SHARD_IMAGES = 4
 job = prepare(make_plan(json.loads(sys.argv[2]), "test"), toy_plugins())
 vitan.engine.runner.run_model(job, 0, Store(pathlib.Path(sys.argv[1])), Mock())
 """
@@ -246,24 +248,25 @@ def test_state_says_what_it_is(tmp_path):
 def test_output_folder(tmp_path):
     plugins = toy_plugins()
     job = prepare(resolve(_plan(models=[{"name": "toy-T8"}]), plugins), plugins)
-    outcomes = run_model(job, 0, Store(tmp_path / "store"), Silent())
+    outcomes = outcomes_of(job, 0, Store(tmp_path / "store"), Silent())
     written = write_outcome(outcomes[0], job, tmp_path / "out")
-    assert written.folder == tmp_path / "out" / "toy-T8" / "pictures" / "sharpness"
-    assert {path.name for path in written.folder.iterdir()} == {
+    assert written == tmp_path / "out" / "toy-T8" / "pictures" / "sharpness"
+    assert {path.name for path in written.iterdir()} == {
         "plan.yaml", "records.csv", "arrays.npz", "arrays.json", "images.csv", "provenance.json",
     }  # fmt: skip
-    assert write_comparisons(outcomes, tmp_path / "out") == ()
+    (alone, failed) = compare_findings([finding_of(outcomes[0], job)], tmp_path / "out", figures=True)
+    assert (alone, failed) == ([], {})
     root = write_root(tmp_path / "out").read_text()
     assert root.count("toy-T8") == 3
-    images = list(csv.DictReader((written.folder / "images.csv").read_text().splitlines()))
+    images = list(csv.DictReader((written / "images.csv").read_text().splitlines()))
     assert [(image["index"], image["id"], image["label"], image["class"]) for image in images[:2]] == [
         ("0", "picture-0", "0", ""),
         ("1", "picture-1", "1", ""),
     ]
     assert len(images) == 11
-    provenance = json.loads((written.folder / "provenance.json").read_text())
+    provenance = json.loads((written / "provenance.json").read_text())
     assert provenance["weights"]["sha256"] == outcomes[0].weights
-    again = read_plan(written.folder / "plan.yaml")
+    again = read_plan(written / "plan.yaml")
     assert again == resolve(again, plugins)
     assert again.analyses[0].options == {"power": 1.0, "scale": 1.0}
     write_outcome(outcomes[0], job, tmp_path / "out")  # replaces the folder as a whole
@@ -274,14 +277,15 @@ def test_files_keep_their_names_and_stay_in_the_folder(tmp_path):
     """They are no pictures, so that nobody is told to look at them."""
     plugins = toy_plugins()
     job = prepare(resolve(_plan(models=[{"name": "toy-T8"}]), plugins), plugins)
-    (outcome,) = run_model(job, 0, Store(tmp_path / "store"), Silent())
+    (outcome,) = outcomes_of(job, 0, Store(tmp_path / "store"), Silent())
     names = ("blk 3/bear/00001.png", "../../up.csv", "/etc/table.csv")
     drawn = [File(name=name, content=name.encode()) for name in names]
     spec = replace(outcome.analysis.spec, figures=lambda: lambda drawables: drawn)
-    written = write_outcome(replace(outcome, analysis=replace(outcome.analysis, spec=spec)), job, tmp_path / "out")
-    assert written.figures == ()
+    outcome = replace(outcome, analysis=replace(outcome.analysis, spec=spec))
+    written = write_outcome(outcome, job, tmp_path / "out")
+    assert save(draw(outcome), written) == ()
     for name, path in zip(names, ("blk_3/bear/00001.png", "_/_/up.csv", "_/etc/table.csv"), strict=True):
-        assert (written.folder / path).read_bytes() == name.encode()
+        assert (written / path).read_bytes() == name.encode()
 
 
 def test_what_is_between_models_is_written(tmp_path):
@@ -290,11 +294,15 @@ def test_what_is_between_models_is_written(tmp_path):
     plugins.register(Provider("cka", "1.0"), "cka", vitan_analyses.cka)
     models = [{"name": "toy-T8"}, {"name": "toy-shallow-T8"}]
     job = prepare(_plan(analyses=[{"name": "cka"}, {"name": "sharpness"}], models=models), plugins)
-    outcomes = [outcome for i in range(2) for outcome in run_model(job, i, Store(tmp_path / "store"), Silent())]
+    outcomes = [outcome for i in range(2) for outcome in outcomes_of(job, i, Store(tmp_path / "store"), Silent())]
     assert [outcome.probe is None for outcome in outcomes] == [False, True, False, True]
-    pictures = write_comparisons(outcomes, tmp_path / "out")
+    findings = [finding_of(outcome, job) for outcome in outcomes]
+    (found, drawn_only), failed = compare_findings(findings, tmp_path / "out", figures=True)
+    assert failed == {}
     folder = tmp_path / "out" / "comparison" / "pictures" / "cka"
-    assert {picture.parent for picture in pictures} == {folder}
+    assert found.folder == folder
+    assert {picture.parent for picture in found.pictures} == {folder}
+    assert (drawn_only.result, drawn_only.folder) == (None, None)
     about = json.loads((folder / "arrays.json").read_text())
     (key,) = (key for key, facts in about.items() if facts.get("name") == "cls" and "between" in facts)
     assert about[key]["between"] == ["toy-T8", "toy-shallow-T8"]
@@ -308,7 +316,8 @@ def test_what_is_between_models_is_written(tmp_path):
     assert {row["weights"] for row in rows} == {outcomes[0].weights}
     write_outcome(outcomes[0], job, tmp_path / "out")
     assert "toy-shallow-T8" in write_root(tmp_path / "out").read_text()
-    assert write_comparisons(outcomes, tmp_path / "bare", figures=False) == ()
+    bare, _ = compare_findings(findings, tmp_path / "bare", figures=False)
+    assert [each.pictures for each in bare] == [(), ()]
     assert (tmp_path / "bare" / "comparison" / "pictures" / "cka" / "records.csv").is_file()
 
 

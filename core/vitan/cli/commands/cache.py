@@ -61,9 +61,9 @@ def _confirmed(what: str) -> bool:
 
 
 def _show_states(folder: Path) -> None:
-    from ...engine.store import Store
+    from ... import api
 
-    found = [(content, path) for path, content in Store(folder).__iter__()]
+    found = [(content, path) for path, content in api.stored_states(folder)]
     click.echo(f"states   {folder}  {count(len(found), 'file')}, {size(_total(path for _, path in found))}")
     files: Counter[tuple[str, str, str]] = Counter()
     amount: Counter[tuple[str, str, str]] = Counter()
@@ -71,7 +71,11 @@ def _show_states(folder: Path) -> None:
         key = (
             str(content.get("model", "(any model)" if "preparation" in content else "?")),
             str(next(iter(content.get("dataset", ())), "?")),
-            str(next(iter(content.get("probe", content.get("preparation", ()))), "(unreadable)")),
+            str(
+                next(
+                    iter(content.get("probe", content.get("recording", content.get("preparation", ())))), "(unreadable)"
+                )
+            ),
         )
         files[key] += 1
         amount[key] += path.stat().st_size

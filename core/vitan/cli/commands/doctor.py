@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ... import __version__
+from ...version import __version__
 from ..app import plugins_of
 from ..text import columns, count, size
 

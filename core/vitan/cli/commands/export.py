@@ -13,44 +13,38 @@ import click
 from ...errors import UsageError, VitanError
 from ..app import plugins_of
 from ..names import complete_datasets
-from ..plugin_options import Part, PluginOption, plugin_options
+from ..plugin_options import Part, PluginCommand
 from ..text import count, size
 
 if TYPE_CHECKING:
     from ...data.samples import Dataset
     from ...registry.specs import DatasetSpec
 
-_BROUGHT = "vitan.cli.commands.export"
+_SPEC = "vitan.export.dataset"
 _Layouts = Mapping[str, Callable[[Path], None]]
 
 
-class _Export(click.Command):
-    """``vitan export DATASET [OPTIONS]``, with the options of that dataset."""
+class _Export(PluginCommand):
+    """``vitan export DATASET [OPTIONS]``."""
 
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        parser = self.make_parser(ctx)
-        parser.ignore_unknown_options = True
-        typed, _, _ = parser.parse_args(list(args))
+    def parts(self, ctx: click.Context, typed: dict[str, Any]) -> list[Part]:
+        """Those of the dataset."""
         name = typed.get("dataset")
-        if isinstance(name, str) and not name.startswith("-") and not ctx.resilient_parsing:
-            spec = plugins_of(ctx).datasets.get(name)
-            taken = {flag for param in self.params for flag in param.opts}
-            part = Part("dataset", name, spec.name, spec.load().Options)
-            ctx.meta[_BROUGHT] = spec, plugin_options([part], taken)
-        return super().parse_args(ctx, args)
-
-    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
-        return [*super().get_params(ctx), *ctx.meta.get(_BROUGHT, (None, ()))[1]]
+        if not isinstance(name, str) or name.startswith("-"):
+            return []
+        spec = ctx.meta[_SPEC] = plugins_of(ctx).datasets.get(name)
+        return [Part("dataset", name, spec.name, spec.load().Options)]
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        spec: DatasetSpec | None = ctx.meta.get(_BROUGHT, (None, ()))[0]
+        """The layouts of the dataset."""
+        spec: DatasetSpec | None = ctx.meta.get(_SPEC)
         if spec is None:
             formatter.write_paragraph()
             formatter.write_text("'vitan export DATASET --help' shows the layouts and the options of a dataset.")
             return
         with formatter.section(f"Layouts of {spec.name}"):
             try:
-                layouts = _open(spec, {}).layouts()
+                layouts = _open(ctx, {}).layouts()
             except VitanError:  # it needs options to be opened
                 formatter.write_text("to see them, leave out --layout and give the options that the dataset needs")
                 return
@@ -77,12 +71,11 @@ def export(ctx: click.Context, /, dataset: str, layout: str | None, output: Path
     """  # \b keeps click from joining the lines
     from ...files import replacing_folder
 
-    spec: DatasetSpec
-    brought: list[PluginOption]
-    spec, brought = ctx.meta[_BROUGHT]
-    values = {option: typed[str(option.name)] for option in brought}
+    spec: DatasetSpec = ctx.meta[_SPEC]
+    assert isinstance(ctx.command, PluginCommand)
+    values = {option: typed[str(option.name)] for option in ctx.command.brought(ctx)}
     given = {option.field.name: option.parsed(value) for option, value in values.items() if value not in (None, ())}
-    opened = _open(spec, given)
+    opened = _open(ctx, given)
     write = _chosen(layout, opened.layouts(), spec.name)
     folder = output if output is not None else Path(str(layout))
     _check_empty(folder)
@@ -96,11 +89,11 @@ def export(ctx: click.Context, /, dataset: str, layout: str | None, output: Path
     click.echo(f"{folder}: {count(len(opened), 'picture')} of {spec.name}, {count(len(files), 'file')}, {amount}")
 
 
-def _open(spec: DatasetSpec, options: Mapping[str, Any]) -> Dataset:
-    from ...engine.job import open_dataset
-    from ...engine.plan import DatasetPlan
+def _open(ctx: click.Context, options: Mapping[str, Any]) -> Dataset:
+    from ... import api
 
-    return open_dataset(spec, DatasetPlan(name=spec.name, options=dict(options)))
+    spec: DatasetSpec = ctx.meta[_SPEC]
+    return api.load_dataset(spec.name, plugins=plugins_of(ctx), **options)
 
 
 def _chosen(name: str | None, layouts: _Layouts, dataset: str) -> Callable[[Path], None]:

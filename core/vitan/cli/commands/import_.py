@@ -33,8 +33,8 @@ def import_(ctx: click.Context, folder: Path, importer: str | None, output: Path
     vitan import all_results
     vitan table
     """  # \b keeps click from joining the lines
+    from ...results.folder import write_root
     from ...results.imported import write_imported
-    from ...results.write import write_root
 
     found = _choose(importer, plugins_of(ctx)).load()(folder)
     try:

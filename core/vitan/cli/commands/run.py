@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from itertools import groupby, takewhile
+import json
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from ...errors import OptionError, OutOfMemoryError
 from ..app import complete_files, data_root_option, plugin_option, plugins_of
 from ..names import complete_analyses, complete_datasets, complete_models
-from ..plugin_options import Part, PluginOption, plugin_options
+from ..plugin_options import Part, PluginCommand, PluginOption, flags_as_typed
+from ..progress import reporter
 from ..request import Request, assemble, choose_dataset
+from ..tables import as_dict, many_models, one_model, pictures
 
 if TYPE_CHECKING:
-    from ...engine.plan import Plan
+    from ... import Plan
     from ...registry.plugins import Plugins
+    from ...results.results import Results
 
 _PEEKED = "vitan.cli.commands.run"
 
@@ -28,7 +32,7 @@ class _Peeked:
         words = typed.get("analyses")
         plan, dataset = typed.get("plan"), typed.get("dataset")
         self.plugins = plugins
-        self.base = _read(Path(plan)) if isinstance(plan, str) else None
+        self.base = _read(plan) if isinstance(plan, str) else None
         self.analyses = self._analyses(list(words) if isinstance(words, (list, tuple)) else [])
         self.named_dataset = isinstance(dataset, str) or self.base is not None
         self.dataset = choose_dataset(dataset if isinstance(dataset, str) else None, self.base, plugins)
@@ -42,61 +46,39 @@ class _Peeked:
 
     def parts(self) -> list[Part]:
         """Whatever brings options of its own."""
-        found = []
+        parts = []
         for name in dict.fromkeys(self.analyses):
             probe = self.plugins.probes.get(name)
-            found.append(Part("analysis", name, probe.name, probe.load().Options))
+            parts.append(Part("analysis", name, probe.name, probe.load().Options))
         if not self.named_dataset and not self.plugins.datasets.providers(self.dataset["name"]):
-            return found  # the dataset by default is a plugin too, and help must do without it
+            return parts  # the dataset by default is a plugin too, and help must do without it
         dataset = self.plugins.datasets.get(self.dataset["name"])
-        return [*found, Part("dataset", self.dataset["name"], dataset.name, dataset.load().Options)]
+        return [*parts, Part("dataset", self.dataset["name"], dataset.name, dataset.load().Options)]
 
 
-def _read(file: Path) -> Plan:
-    from ...engine.plan import read_plan
+def _read(file: str) -> Plan:
+    from ... import api
 
-    return read_plan(file)
+    return api.read_plan(file)
 
 
-class _Run(click.Command):
+class _Run(PluginCommand):
     """``vitan run ANALYSIS... [OPTIONS]``."""
 
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if not ctx.resilient_parsing:  # completion must stay fast, and options come with what is heavy
-            parser = self.make_parser(ctx)
-            parser.ignore_unknown_options = True
-            typed, _, _ = parser.parse_args(list(args))
-            plugins = plugins_of(ctx, [Path(file) for file in typed.get("plugin_files") or ()])
-            peeked = _Peeked(plugins, typed)
-            taken = {flag for param in self.params for flag in param.opts}
-            # the dataset's options alone would tell little, and the help of the command itself must be fast
-            parts = peeked.parts() if peeked.analyses else []
-            ctx.meta[_PEEKED] = peeked, plugin_options(parts, taken)
-        return super().parse_args(ctx, args)
-
-    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
-        return [*super().get_params(ctx), *ctx.meta.get(_PEEKED, (None, ()))[1]]
-
-    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        own = [param for param in super().get_params(ctx) if isinstance(param, click.Option)]
-        _write_options("Options", own, ctx, formatter)
-        brought: list[PluginOption] = ctx.meta.get(_PEEKED, (None, ()))[1]
-        for part, options in groupby(brought, key=lambda option: option.part):
-            _write_options(f"Options of {part.kind} {part.owner}", options, ctx, formatter)
+    def parts(self, ctx: click.Context, typed: dict[str, Any]) -> list[Part]:
+        """Those of the analyses that are named, and of the dataset."""
+        plugins = plugins_of(ctx, [Path(file) for file in typed.get("plugin_files") or ()])
+        peeked = ctx.meta[_PEEKED] = _Peeked(plugins, typed)
+        # the dataset's options alone would tell little, and the help of the command itself must be fast
+        return peeked.parts() if peeked.analyses else []
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        peeked: _Peeked | None = ctx.meta.get(_PEEKED, (None, ()))[0]
+        """The analyses, where none is named."""
+        peeked: _Peeked | None = ctx.meta.get(_PEEKED)
         if peeked is None or peeked.analyses:
             return
         with formatter.section("Analyses, each with options of its own ('vitan run NAME --help')"):
             formatter.write_dl([(spec.name, spec.summary) for _, spec in peeked.plugins.probes])
-
-
-def _write_options(
-    title: str, options: Iterable[click.Option], ctx: click.Context, formatter: click.HelpFormatter
-) -> None:
-    with formatter.section(title):
-        formatter.write_dl([record for option in options if (record := option.get_help_record(ctx))])
 
 
 def _split(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[str, ...] | None:  # noqa: ARG001
@@ -183,10 +165,11 @@ def run(
     vitan run attention attention-maps -m dino-B16 -m mae-B16 -d ~/pictures
     vitan run --plan plan.yaml --device cuda
     """  # \b keeps click from joining the lines
-    from .execute import execute
+    from ... import api
 
-    peeked: _Peeked
-    peeked, brought = ctx.meta[_PEEKED]
+    peeked: _Peeked = ctx.meta[_PEEKED]
+    assert isinstance(ctx.command, PluginCommand)
+    brought = ctx.command.brought(ctx)
     typed = {option: given.pop(str(option.name)) for option in brought}
     request = Request(
         analyses=analyses or peeked.analyses,
@@ -196,8 +179,33 @@ def run(
         options=_by_part(typed),
         settings={name: value for name, value in given.items() if value is not None},
     )
-    built = assemble(request, peeked.base)
-    ctx.exit(execute(built, peeked.plugins, output, brought, figures=not no_figures, as_json=as_json))
+    asked, progress = assemble(request, peeked.base), reporter()
+    try:
+        found = api.run_plan(asked, output=output, figures=not no_figures, plugins=peeked.plugins, progress=progress)
+    except KeyboardInterrupt:
+        raise click.Abort("finished parts are kept, run the same command to go on") from None
+    except (OptionError, OutOfMemoryError) as error:
+        raise type(error)(flags_as_typed(str(error), brought)) from None
+    finally:
+        progress.close()
+    _print(found, output, len(asked.models) > 1, as_json)
+    for name, failure in found.failed.items():
+        click.secho(f"error: {name}: {flags_as_typed(str(failure), brought)}", fg="red", err=True)
+    ctx.exit(1 if found.failed else 0)
+
+
+def _print(found: Results, output: Path, several: bool, as_json: bool) -> None:
+    """A table for each analysis, then where pictures and numbers are."""
+    if as_json:
+        click.echo(json.dumps(as_dict(found, output), indent=2))
+        return
+    for analysis in dict.fromkeys(each.analysis for each in found):
+        group = [each for each in found if each.analysis == analysis]
+        click.echo("\n".join(many_models(group) if several else one_model(group)) + "\n")
+    if found:
+        for path in pictures(found, output):
+            click.echo(f"pictures  {path}")
+        click.echo(f"numbers   {output / 'records.csv'}")
 
 
 def _by_part(typed: dict[PluginOption, Any]) -> dict[tuple[str, str], dict[str, Any]]:

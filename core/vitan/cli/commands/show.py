@@ -164,15 +164,14 @@ def _files(spec: DatasetSpec) -> list[_About]:
 
 def _opened(spec: DatasetSpec) -> list[str]:
     """Where VITAN_DATA_DIR is set, what opening it with its defaults gives: how much is there, or what is missing."""
-    from ...engine.job import open_dataset
-    from ...engine.plan import DatasetPlan
+    from ... import api
     from ...errors import OptionError, VitanError
     from ...files import data_dir
 
     if data_dir() is None:
         return []
     try:
-        dataset = open_dataset(spec, DatasetPlan(name=spec.name))
+        dataset = api.load_dataset(spec)
     except OptionError:  # nothing is known without the options that it needs
         return []
     except VitanError as error:

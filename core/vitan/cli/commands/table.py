@@ -50,7 +50,8 @@ def table(
     be told from the best one, are shown where an analysis has found them (from a paired bootstrap).
     """
     from ...errors import UsageError
-    from ...results.best import as_published, best_blocks, read_records, select
+    from ...results.best import as_published, best_blocks, select
+    from ...results.folder import read_records
 
     records: Any = read_records(results)
     every = best_blocks(as_published(records, _untrained(plugins_of(ctx))) if like_published else records)

@@ -119,7 +119,7 @@ def _open(part: _Part, version: str) -> http.client.HTTPResponse | None:
 
     None if the part is not the beginning of what the server has now.
     """
-    from ... import __version__
+    from ...version import __version__
 
     headers = {"User-Agent": f"vitan/{__version__}", "Accept-Encoding": "identity"}
     if version:

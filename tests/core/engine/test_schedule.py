@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from vitan.engine.partition import cut, cut_by_group
+from vitan.engine.schedule import cut, cut_by_group
 
 
 def _all(partition):

@@ -1,4 +1,4 @@
-"""How the images of a pass are cut into batches, and batches into shards."""
+"""Who shares a pass, and how its images are cut into batches and shards."""
 
 from __future__ import annotations
 
@@ -7,6 +7,44 @@ from dataclasses import dataclass
 from itertools import groupby, pairwise
 
 import numpy as np
+
+from ..analysis.probe import Batching
+from ..data.views import DIVIDED
+from ..errors import MismatchError
+from .job import Analysis, Job
+
+#: Divided views have several windows to a picture, and so take so many times fewer pictures at a time.
+_FEWER = 4
+
+
+@dataclass(frozen=True)
+class Sharing:
+    """Analyses that one pass can feed."""
+
+    view: str
+    batching: Batching
+    analyses: tuple[Analysis, ...]
+
+
+def arrange(analyses: Sequence[Analysis], batch_size: int) -> list[Sharing]:
+    """As few passes as the views and batchings of the analyses allow.
+
+    An analysis that takes batches as they come joins another one in its view.
+    """
+    by_view: dict[str, list[Analysis]] = {}
+    for analysis in analyses:
+        by_view.setdefault(analysis.kind.view_for(analysis.options), []).append(analysis)
+    found = []
+    for view, looking in by_view.items():
+        asked = [analysis.kind.batching(analysis.options) for analysis in looking]
+        strict = sorted({each for each in asked if each}, key=lambda each: each.grouped) or [Batching()]
+        own = max(1, batch_size // _FEWER) if view in DIVIDED else batch_size
+        for batching in strict:
+            sharing = [a for a, wish in zip(looking, asked, strict=True) if (wish or strict[0]) == batching]
+            settled = Batching(batching.size or own, batching.seed, batching.grouped)
+            found.append(Sharing(view, settled, tuple(sharing)))
+    return found
+
 
 #: Images per shard, unless there are very many: what an interruption may cost at the most.
 SHARD_IMAGES = 128
@@ -65,3 +103,19 @@ def cut_by_group(groups: Sequence[str], size: int) -> Partition:
         bounds += [*range(start + size, start + count, size), start + count]
         shard_bounds.append(len(bounds) - 1)
     return Partition(len(groups), bounds, shard_bounds)
+
+
+def partition_of(job: Job, sharing: Sharing) -> Partition:
+    """How the images of a job are cut for analyses that share a pass.
+
+    Raises ``MismatchError`` where they go group by group and the dataset has no groups.
+    """
+    batching = sharing.batching
+    assert batching.size is not None, "arrange has settled it"
+    if not batching.grouped:
+        return cut(job.n, batching.size, seed=batching.seed)
+    groups = job.dataset.groups()
+    if len(groups) != len(job.dataset):
+        names = ", ".join(analysis.spec.name for analysis in sharing.analyses)
+        raise MismatchError(f"{names} goes group by group, and dataset {job.dataset_spec.name} has no groups")
+    return cut_by_group(groups[: job.n], batching.size)

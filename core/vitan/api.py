@@ -1,0 +1,353 @@
+"""vitan as a library: run analyses, read results back, look inside a model. The command line is its first client.
+
+    >>> import vitan
+    >>> found = vitan.run("attention", models=["dino-B16", "mae-B16"], dataset="samples", limit=16)
+    >>> found["attention", "dino-B16"].arrays["attention-distance"].shape  # (image, block, head)
+    >>> found.frame(metric="entropy")
+    >>> vitan.load_results("results", analysis="cka")
+
+What is heavy is imported when it is needed; reading results back needs no torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .errors import StoreError, UsageError, VitanError
+from .registry.plugins import Plugins, installed
+
+if TYPE_CHECKING:
+    from .analysis.records import Record
+    from .data.samples import Dataset
+    from .engine.job import Job
+    from .engine.plan import DatasetPlan, Plan
+    from .engine.progress import Reporter
+    from .engine.runner import Outcome
+    from .models.model import Model
+    from .registry.specs import DatasetSpec
+    from .results.best import Best
+    from .results.findings import Comparison, Finding
+    from .results.results import Results
+
+DEFAULT_DATASET = "samples"
+
+
+def run(
+    analyses: str | Sequence[str] | Mapping[str, Mapping[str, Any]],
+    models: str | Sequence[str] | Mapping[str, str | Path | None],
+    dataset: str | Path = DEFAULT_DATASET,
+    *,
+    dataset_options: Mapping[str, Any] | None = None,
+    blocks: str | Sequence[str] = "all",
+    limit: int | None = None,
+    batch_size: int = 8,
+    device: str = "auto",
+    dtype: str = "float32",
+    on_error: str = "stop",
+    output: str | Path | None = None,
+    figures: bool = True,
+    plugins: Plugins | None = None,
+    progress: Reporter | None = None,
+) -> Results:
+    """Run analyses on models, one pass per model, and give back what they found.
+
+    ``analyses`` are names, or names with their options: ``{"knn": {"k": [20]}}``. ``models`` are names, or names with
+    weights of one's own: ``{"dino-B16": "my.pth"}``. ``dataset`` is a name, or a folder of pictures. The rest is what
+    the command line calls by the same words. Stored state is kept and reused; with ``output`` everything is written
+    there, as ``vitan run`` writes it. ``progress`` is told how far it is; nothing is printed without.
+
+    Raises ``UsageError`` before any weight is loaded for what cannot work, and the error of a model that is alone. Of
+    several models or analyses, what fails is in ``failed``.
+    """
+    content = {
+        "analyses": [{"name": name, "options": dict(options)} for name, options in _pairs(analyses, {})],
+        "models": [{"name": name, "weights": weights} for name, weights in _pairs(models, None)],
+        "dataset": {"name": str(dataset), "options": dict(dataset_options or {})},
+        "blocks": [blocks] if isinstance(blocks, str) else list(blocks),
+        "limit": limit,
+        "batch_size": batch_size,
+        "device": device,
+        "dtype": dtype,
+        "on_error": on_error,
+    }
+    plan = make_plan(content, "vitan.run")
+    return run_plan(plan, output=output, figures=figures, plugins=plugins, progress=progress)
+
+
+def run_plan(
+    plan: Plan,
+    *,
+    output: str | Path | None = None,
+    figures: bool = True,
+    plugins: Plugins | None = None,
+    progress: Reporter | None = None,
+) -> Results:
+    """The same for a plan. Each model is run and written before the next one starts; numbers before figures."""
+    from .engine.job import prepare, resolve
+    from .files import make_writable, states_dir
+    from .results.folder import write_root
+    from .results.results import Results
+    from .results.save import Silent, compare_findings
+
+    plugins, reporter = plugins or installed(), progress or Silent()
+    job = prepare(resolve(plan, plugins), plugins)
+    root = None if output is None else Path(output)
+    if root is not None:
+        make_writable(root, "--output {folder}: nothing can be written there ({why}); choose another")
+    make_writable(states_dir(), "the cache {folder} cannot be written ({why}); set VITAN_CACHE to a folder that can")
+    reporter.note(f"device {_device_name(job.plan.device)}")
+    for line in job.dataset.notes():
+        reporter.note(f"warning: {job.dataset_spec.name}: {line}")
+    findings: list[Finding] = []
+    failed: dict[str, VitanError] = {}
+    for index in range(len(job.models)):
+        findings += _run_one(job, index, root, figures, reporter, failed)
+    comparisons, more = compare_findings(findings, root, figures=figures)
+    if root is not None and findings:
+        write_root(root)
+    return Results(findings=tuple(findings), comparisons=tuple(comparisons), failed={**failed, **more}, folder=root)
+
+
+def _run_one(
+    job: Job, index: int, root: Path | None, figures: bool, reporter: Reporter, failed: dict[str, VitanError]
+) -> list[Finding]:
+    """One model, run and written. What fails goes into ``failed``, or is raised where the model is alone."""
+    from .engine.isolation import forget
+    from .engine.runner import run_model
+    from .engine.store import Store
+    from .files import states_dir
+    from .results.save import finding_of, write_findings
+
+    name, alone = job.models[index][0].name, len(job.models) == 1
+    try:
+        done = run_model(job, index, Store(states_dir()), reporter)
+        if not done.outcomes:
+            raise done.failures[0].error
+    except VitanError as error:
+        if alone:
+            raise
+        reporter.note(f"error: {name} failed, going on without it; the end says why")
+        failed[name] = forget(error)
+        return []
+    failed.update({f"{each.analysis.spec.name} of {name}": each.error for each in done.failures})
+    findings = [finding_of(outcome, job) for outcome in done.outcomes]
+    _say(done.outcomes, job, reporter)
+    if root is None:
+        return findings
+    written, more = write_findings(findings, root, figures=figures, reporter=reporter)
+    failed.update(more)
+    return written
+
+
+def check(plan: Plan, *, plugins: Plugins | None = None) -> list[str]:
+    """Everything that is wrong with a plan, a line each; empty for one that can be run. No weight is loaded."""
+    from .engine.check import problems
+
+    return problems(plan, plugins or installed())
+
+
+def dataset_named(name: str, *, plugins: Plugins | None = None) -> DatasetPlan:
+    """A dataset by its name, or the pictures below a folder that exists; raises ``UsageError`` for another path."""
+    from .engine.plan import dataset_named as named
+
+    return named(name, plugins or installed())
+
+
+def explain(plan: Plan, *, plugins: Plugins | None = None) -> list[tuple[str, str]]:
+    """What a plan comes down to here, as rows of words; raises ``UsageError`` for one that cannot be run."""
+    from .engine.check import explain as of
+
+    return of(plan, plugins or installed())
+
+
+def make_plan(content: dict[str, Any], where: str = "plan") -> Plan:
+    """A plan from its parts; raises ``PlanError``, which names ``where`` they are from, the part and the value."""
+    from .engine.plan import make_plan as make
+
+    return make(content, where)
+
+
+def read_plan(path: str | Path) -> Plan:
+    """The plan in a YAML or JSON file; raises ``PlanError`` naming the file, the field and the value."""
+    from .engine.plan import read_plan as read
+
+    return read(Path(path))
+
+
+def load_results(
+    folder: str | Path = "results",
+    *,
+    analysis: str = "*",
+    dataset: str = "*",
+    model: str = "*",
+    plugins: Plugins | None = None,
+) -> Results:
+    """What earlier runs have written below ``folder``; needs neither weights nor pictures, nor torch for the numbers.
+
+    Raises ``StoreError`` where there is nothing of what is asked for.
+    """
+    from .results.folder import find, find_comparisons
+    from .results.load import load_comparison, load_finding
+    from .results.results import Results
+
+    root = Path(folder)
+    findings = tuple(load_finding(path, plugins) for path in find(root, analysis, dataset, model))
+    comparisons = tuple(load_comparison(path) for path in find_comparisons(root, analysis, dataset))
+    return Results(findings=findings, comparisons=comparisons if model == "*" else (), folder=root)
+
+
+def compare(
+    results: str | Path | Results,
+    analyses: Iterable[str] = (),
+    *,
+    models: Sequence[str] = (),
+    dataset: str | None = None,
+    output: str | Path | None = None,
+    figures: bool = True,
+) -> list[Comparison]:
+    """Compare models that were run apart, from what is stored of them, and write that below ``output``.
+
+    ``output`` is the folder that results come from, unless it is given. Raises ``UsageError`` where no two models have
+    been run alike, naming what differs.
+    """
+    from .results.folder import write_root
+    from .results.read import check_alike
+    from .results.save import compare_findings
+
+    found = load_results(results) if isinstance(results, (str, Path)) else results
+    chosen = _chosen(found, list(analyses), models, dataset)
+    groups: dict[tuple[str, str], list[Outcome]] = {}
+    for each in chosen:
+        groups.setdefault((each.analysis, each.dataset), []).append(each.load_outcome())
+    several = [group for group in groups.values() if len(group) > 1]
+    if not several:
+        where = found.folder or "these results"
+        raise UsageError(f"{where} holds no analysis of two models on one dataset; run a second model first")
+    for group in several:
+        check_alike(group)
+    root = Path(output) if output is not None else found.folder
+    comparisons, failed = compare_findings(chosen, root, figures=figures)
+    for error in failed.values():
+        raise error
+    if root is not None:
+        write_root(root)
+    return comparisons
+
+
+def _chosen(found: Results, analyses: Sequence[str], models: Sequence[str], dataset: str | None) -> list[Finding]:
+    """The findings that are meant, models in the order in which they are named; every name must be there."""
+    chosen: list[Finding] = []
+    for analysis in analyses or (None,):
+        for model in models or (None,):
+            wanted = {"analysis": analysis, "dataset": dataset, "model": model}
+            matching = [f for f in found if all(getattr(f, k) == v for k, v in wanted.items() if v is not None)]
+            if not matching:
+                words = {"analysis": "of", "dataset": "on", "model": "for"}
+                said = " ".join(f"{words[name]} {value}" for name, value in wanted.items() if value is not None)
+                raise StoreError(f"{found.folder or 'these results'}: no results {said}; 'vitan run' makes some")
+            chosen += matching
+    return chosen
+
+
+def best_blocks(results: Results | Iterable[Record]) -> list[Best]:
+    """The best block of each model for each task, from records that say which direction is better."""
+    from .results.best import best_blocks as best
+    from .results.results import Results
+
+    return best(results.records if isinstance(results, Results) else results)
+
+
+def load_model(
+    name: str,
+    *,
+    weights: str | Path | None = None,
+    blocks: str | Sequence[str] = "all",
+    device: str = "auto",
+    dtype: str = "float32",
+    plugins: Plugins | None = None,
+) -> Model:
+    """A model with its weights, to look into with ``Model.read``; raises ``UsageError`` and ``WeightsError``."""
+    import torch
+
+    from .engine.job import best_device
+    from .models.model import load_model as load
+
+    return load(
+        (plugins or installed()).model(name),
+        weights=None if weights is None else Path(weights).expanduser(),
+        blocks=[blocks] if isinstance(blocks, str) else list(blocks),
+        device=best_device() if device == "auto" else device,
+        dtype=getattr(torch, dtype),
+    )
+
+
+def load_dataset(dataset: str | Path | DatasetSpec, *, plugins: Plugins | None = None, **options: Any) -> Dataset:
+    """A dataset with its options, by name or as a folder of pictures: ``load_dataset("shapes", per_class=4)``.
+
+    Raises ``OptionError`` for options that it does not have, and ``DataError`` where it is not as expected.
+    """
+    from .engine.job import open_dataset
+    from .engine.plan import DatasetPlan
+
+    if isinstance(dataset, (str, Path)):
+        known = plugins or installed()
+        named = dataset_named(str(dataset), plugins=known)
+        spec, options = known.datasets.get(named.name), {**named.options, **options}
+    else:
+        spec = dataset
+    return open_dataset(spec, DatasetPlan(name=spec.name, options=options))
+
+
+def stored_states(folder: Path) -> Iterator[tuple[Path, Mapping[str, Any]]]:
+    """Every stored unit below a folder, with what it depends on (empty for a file that cannot be read)."""
+    from .engine.store import Store
+
+    yield from Store(folder)
+
+
+def list_models(pattern: str = "*", *, plugins: Plugins | None = None) -> list[str]:
+    """The names of the models that are installed and match, such as ``*-B16``."""
+    return [spec.name for _, spec in (plugins or installed()).models if fnmatchcase(spec.name, pattern)]
+
+
+def list_analyses(*, plugins: Plugins | None = None) -> list[str]:
+    """The names of the analyses that are installed."""
+    return [spec.name for _, spec in (plugins or installed()).probes]
+
+
+def list_datasets(*, plugins: Plugins | None = None) -> list[str]:
+    """The names of the datasets that are installed."""
+    return [spec.name for _, spec in (plugins or installed()).datasets]
+
+
+def _pairs(given: Any, default: Any) -> list[tuple[str, Any]]:
+    """Names with what belongs to each, from one name, several, or a mapping."""
+    if isinstance(given, str):
+        return [(given, default)]
+    if isinstance(given, Mapping):
+        return [(str(name), default if value is None else value) for name, value in given.items()]
+    return [(str(name), default) for name in dict.fromkeys(given)]
+
+
+def _say(outcomes: Sequence[Outcome], job: Job, reporter: Reporter) -> None:
+    """Notes about one model: what was reused, and which images were left out."""
+    if all(outcome.reused for outcome in outcomes):
+        reporter.note("  reused stored state; no forward pass needed")
+    else:
+        for outcome in outcomes:
+            if outcome.reused:
+                reporter.note(f"  {outcome.analysis.spec.name}: reused stored state")
+    skipped = dict.fromkeys(image for outcome in outcomes for image in outcome.skipped)
+    if skipped:
+        reporter.note(f"warning: {len(skipped)} of {job.n} images could not be read and were left out:")
+        for image in skipped:
+            reporter.note(f"  {image.why}")
+
+
+def _device_name(device: str) -> str:
+    import torch
+
+    return f"{device} ({torch.cuda.get_device_name(device)})" if device.startswith("cuda") else device

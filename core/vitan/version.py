@@ -1,0 +1,3 @@
+"""The version of vitan, in one place that imports nothing."""
+
+__version__ = "0.1.0"
