@@ -7,7 +7,7 @@ there was to say: what a value is of, a token, a list of blocks, a type of head,
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TypeAlias
 
 from .records import BEST, LEVEL
@@ -26,43 +26,61 @@ _PARAMETERS = {
 _POOLED = {"cls": "cls", "patches": "mean-patch"}
 _KINDS = {"all": "all-tokens", "cls": "cls", "spatial": "patch-tokens", "patches": "mean-patch"}
 _SOURCES = {"cls": "cls", "patches": "patch-tokens", "center": "centre-patch"}
+#: Metrics that were of one token without saying so.
+_SILENT = {
+    **{"position-deviation": "patch-tokens", "patch-to-cls": "patch-tokens", "value-weighted-cls": "all-tokens"},
+    **dict.fromkeys(("skip-branch-cka-attention", "skip-branch-cka-mlp"), "all-tokens"),
+    **dict.fromkeys(("token-norm", "outlier-share", "outlier-images"), "patch-tokens"),
+}
 _PLACE = ("analysis", "model", "other", "dataset", "view", "protocol", "block", "head", "k")
+#: How many queries a mean was over was a record of its own.
+_COUNTS = re.compile(r"(map-\w+)-queries")
 
 
 def upgraded(rows: Iterable[Mapping[str, str | None]]) -> list[Row]:
     """Rows with today's columns: intervals and errors beside their value, and each word of ``group`` in its place."""
     plain = [{name: value or "" for name, value in row.items()} for row in rows]
-    values = [row for row in plain if not _is_statistic(row, plain)]
-    statistics = {(*_place(row), row["metric"]): row for row in plain if row not in values}
-    made = [_row(row, statistics) for row in values]
+    metrics = {row.get("metric", "") for row in plain}
+    values = [row for row in plain if not _is_statistic(row, metrics)]
+    statistics = {(*_place(row), row.get("group", ""), row.get("metric", "")): row for row in plain}
+    tokens = {_place(row)[:4]: _POOLED[row["group"]] for row in plain if row.get("group") in _POOLED}
+    made = [_row(row, statistics, tokens) for row in values]
     for row in plain:
-        if row["metric"].endswith(_BEST_BLOCK):
+        if row.get("metric", "").endswith(_BEST_BLOCK):
             _mark_best(row, made)
+        elif row.get("metric", "").endswith("-best-fixed-head") and row.get("head"):
+            _mark_head(row, made)
+        elif match := _COUNTS.fullmatch(row.get("metric", "")):
+            _count(row, match[1], made)
     return made
 
 
-def _is_statistic(row: Row, rows: Iterable[Row]) -> bool:
+def _is_statistic(row: Row, metrics: Collection[str]) -> bool:
+    """Whether it says something of another record, and is none of its own."""
     metric = row.get("metric", "")
     end = next((end for end in (*_BOUNDS, _BEST_BLOCK) if metric.endswith(end)), None)
-    whole = metric.removesuffix(end or "")
-    return end is not None and any(other.get("metric") == whole for other in rows)
+    of_another = end is not None and metric.removesuffix(end) in metrics
+    fixed = metric.endswith("-best-fixed-head") and row.get("head", "") != ""
+    return of_another or fixed or _COUNTS.fullmatch(metric) is not None
 
 
 def _place(row: Row) -> tuple[str, ...]:
     return tuple(row.get(name, "") for name in _PLACE)
 
 
-def _row(old: Row, statistics: Mapping[tuple[str, ...], Row]) -> Row:
+def _row(old: Row, statistics: Mapping[tuple[str, ...], Row], tokens: Mapping[tuple[str, ...], str]) -> Row:
     better = {"True": "higher", "False": "lower"}.get(old.get("higher_is_better", ""), "")
     kept = {name: value for name, value in old.items() if name not in ("k", "group", "higher_is_better")}
     row = {**kept, "better": better, "schema": "1"}
     for end, name in _BOUNDS.items():
-        found = statistics.get((*_place(old), f"{old['metric']}{end}"))
+        found = statistics.get((*_place(old), old.get("group", ""), f"{old.get('metric', '')}{end}"))
         row[name] = "" if found is None or found["value"] == "nan" else found["value"]
     if old.get("k"):
         row |= {"parameter": _PARAMETERS.get(old.get("analysis", ""), "k"), "at": old["k"]}
     for rule in (_gap, _token, _part):
         rule(row, old.get("group", ""))
+    if row.get("analysis") in ("knn", "retrieval") and row["metric"] != "retrieval-unseen":
+        row.setdefault("token", tokens.get(_place(old)[:4], ""))
     return row
 
 
@@ -80,6 +98,8 @@ def _token(row: Row, group: str) -> None:
         row["token"] = _POOLED[group]
     elif match := _NAMED.get(analysis, _nothing)(metric):
         row |= {"metric": match[0], "token": match[1]}
+    elif metric in _SILENT:
+        row["token"] = _SILENT[metric]
 
 
 def _ending(tokens: Mapping[str, str]) -> Callable[[str], tuple[str, str] | None]:
@@ -136,7 +156,7 @@ def _part(row: Row, group: str) -> None:
         row |= {"metric": "head-type-score", "of": "type", "name": match[1]}
     elif match := re.fullmatch(r"image (\d+)", group):
         row |= {"of": "image", "name": match[1]}
-    elif group and not row.get("gap") and not row.get("token"):
+    elif group and not row.get("gap") and not row.get("token") and row.get("analysis") != "retrieval":
         condition = re.fullmatch(r"[a-z]+_[a-z]+ \S+|(?:truncation|occlusion) \S+", group)
         kinds = {"video-segmentation": "object", "keypoints": "condition" if condition else "category"}
         row |= {"of": kinds.get(row.get("analysis", ""), "group"), "name": group}
@@ -151,3 +171,18 @@ def _mark_best(old: Row, rows: Iterable[Row]) -> None:
         if row["metric"] == metric and same and row.get("at", "") == old.get("k", "") and not row.get("of"):
             best = old["value"] != "nan" and row.get("block") == str(int(float(old["value"])))
             row["label"] = BEST if best else LEVEL if row.get("block") in level else ""
+
+
+def _mark_head(old: Row, rows: Iterable[Row]) -> None:
+    """Which head was the best one stood in its column, in a second record."""
+    split = _saliency(old["metric"])
+    for row in rows:
+        same = all(row.get(name, "") == old.get(name, "") for name in (*_PLACE[:6], "block"))
+        if split and same and (row["metric"], row.get("token")) == split:
+            row["label"] = f"head {old['head']}"
+
+
+def _count(old: Row, metric: str, rows: Iterable[Row]) -> None:
+    for row in rows:
+        if row["metric"] == metric and all(row.get(name, "") == old.get(name, "") for name in _PLACE[:6]):
+            row["n"] = str(int(float(old["value"])))
