@@ -53,12 +53,12 @@ def test_what_is_written_is_read_back() -> None:
 
 @pytest.mark.parametrize("value", ["many", None, b"1"])
 def test_a_value_that_is_no_number_is_refused(value: object) -> None:
-    with pytest.raises(TypeError, match="acc is .*not a number"):
+    with pytest.raises(TypeError, match=r"acc is .*not a number"):
         Record(metric="acc", value=value)  # type: ignore[arg-type]
 
 
 def test_a_gap_is_for_a_missing_value_alone() -> None:
-    with pytest.raises(ValueError, match="which is for nan alone|a gap says why"):
+    with pytest.raises(ValueError, match="and yet has a gap"):
         Record(metric="acc", value=1.0, gap="no reason")
     with pytest.raises(ValueError, match="better"):
         Record(metric="acc", value=1.0, better="up")
