@@ -130,7 +130,10 @@ def select_blocks(wanted: Sequence[str], depth: int) -> tuple[int, ...]:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelInfo:
-    """What a probe knows of the model in front of it. ``blocks`` are those that were asked for, ascending."""
+    """What a probe knows of the model in front of it. ``blocks`` are those that were asked for, ascending.
+
+    ``label``, ``colour`` and ``marker`` are of its family, for figures; see ``ModelSpec``.
+    """
 
     name: str
     family: str
@@ -142,3 +145,6 @@ class ModelInfo:
     dim: int
     layout: TokenLayout
     blocks: tuple[int, ...]
+    label: str = ""
+    colour: str = ""
+    marker: str = ""

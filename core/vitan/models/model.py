@@ -99,6 +99,9 @@ def as_built(spec: ModelSpec, blocks: Sequence[str] = ("all",)) -> Model:
         dim=dim,
         layout=spec.tokens(module) if spec.tokens else find_layout(module, spec.image_size),
         blocks=select_blocks(blocks, depth),
+        label=spec.label,
+        colour=spec.colour,
+        marker=spec.marker,
     )
     origin = "as built, from no file"
     return Model(spec=spec, module=module, info=info, taps=taps, tensors="", digest="", origin=origin)

@@ -119,8 +119,9 @@ class ModelSpec(Spec):
     ``build`` returns the module without weights. ``weights`` are the sources in order of preference; none means that
     ``build`` alone makes the model (a random baseline). ``formats`` are the checkpoints that fit besides the module's
     own state dict. ``mean`` and ``std`` normalise RGB in [0, 1]; ``image_size`` is in pixels.
-    ``taps`` and ``tokens`` are found from the module unless given. ``label`` and ``colour`` (``#rrggbb``) are what
-    figures call the model's family and draw it in; ``untrained`` models are baselines, not results of training.
+    ``taps`` and ``tokens`` are found from the module unless given. ``label``, ``colour`` (``#rrggbb``) and
+    ``marker`` (matplotlib's) are what figures call the model's family and how they draw it; ``untrained`` models are
+    baselines, not results of training.
     """
 
     family: str
@@ -138,6 +139,7 @@ class ModelSpec(Spec):
     tokens: Callable[[nn.Module], TokenLayout] | None = None
     label: str = ""
     colour: str = ""
+    marker: str = ""
     untrained: bool = False
 
 

@@ -30,7 +30,7 @@ def read_outcome(folder: Path, plugins: Plugins, store: Store) -> Outcome:
     """
     try:
         facts = read_provenance(folder)
-        model = _model(facts["model"])
+        model = _model(facts["model"], plugins)
         units, place = facts["state"]["units"], facts["state"]["place"]
         result = read_result(folder, facts["headline"])
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -93,10 +93,16 @@ def _facts(outcome: Outcome) -> dict[str, Any]:
     return {**place, **outcome.analysis.options.model_dump(mode="json")}
 
 
-def _model(facts: Mapping[str, Any]) -> ModelInfo:
-    layout = facts["layout"]
+def _model(facts: Mapping[str, Any], plugins: Plugins) -> ModelInfo:
+    """What is known of the model; what older versions did not write is asked of its plugin, if that is installed."""
+    layout, name = facts["layout"], str(facts["name"]).partition("@")[0]
+    looks: dict[str, Any] = {}
+    if "label" not in facts and plugins.models.providers(name):
+        spec = plugins.models.get(name)
+        looks = {"label": spec.label, "colour": spec.colour, "marker": spec.marker}
     return ModelInfo(
         **{
+            **looks,
             **facts,
             "layout": TokenLayout(tuple(layout["prefix"]), (layout["grid"][0], layout["grid"][1])),
             "blocks": tuple(facts["blocks"]),

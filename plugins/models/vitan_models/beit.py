@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from vitan import ModelSpec, hookimpl
 from vitan.registry.specs import CheckpointFormat, UrlSource
 
-from .vit import HALVES, SIZES, published
+from .vit import HALVES, SIZES, FamilyLook, published
 
 #: The publishers' present address, then their first one, which may no longer answer.
 _HOSTS = (
@@ -32,6 +32,7 @@ def vitan_models() -> Iterator[ModelSpec]:
             "beit",
             arch,
             16,
+            look=FamilyLook("BEiT", "#34ced1", "o"),
             architecture=f"beit_{SIZES[arch]}_patch16_224",
             training="masked image modelling (BEiT), no labels",
             paper="arXiv:2106.08254",

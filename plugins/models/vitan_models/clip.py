@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from vitan import ModelSpec, hookimpl
 from vitan.registry.specs import CheckpointFormat, StateDict, UrlSource
 
-from .vit import SIZES, TIMM_WITH_HEAD, hub, published
+from .vit import SIZES, TIMM_WITH_HEAD, FamilyLook, hub, published
 
 _HOST = "https://openaipublic.azureedge.net/clip/models"
 _LICENCE = "MIT"
@@ -54,6 +54,7 @@ def vitan_models() -> Iterator[ModelSpec]:
             arch,
             patch,
             size,
+            look=FamilyLook("CLIP", "#ff4040", "D"),
             architecture=f"{tower}_quickgelu_{size}",
             training="contrast of images and captions (CLIP)",
             paper="arXiv:2103.00020",

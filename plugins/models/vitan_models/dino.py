@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from vitan import ModelSpec, hookimpl
 from vitan.registry.specs import UrlSource, WeightSource
 
-from .vit import hub, plain_vit, published
+from .vit import FamilyLook, hub, plain_vit, published
 
 _HOST = "https://dl.fbaipublicfiles.com/dino"
 _LICENCE = "Apache-2.0"
@@ -34,6 +34,7 @@ def vitan_models() -> Iterator[ModelSpec]:
             "dino",
             arch,
             patch,
+            look=FamilyLook("DINO", "#196419", "^"),
             architecture=architecture,
             training="self-distillation (DINO), no labels",
             paper="arXiv:2104.14294",

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from vitan import ModelSpec, hookimpl
 from vitan.registry.specs import UrlSource
 
-from .vit import SIZES, hub, plain_vit, published
+from .vit import SIZES, FamilyLook, hub, plain_vit, published
 
 _HOST = "https://dl.fbaipublicfiles.com/mae/pretrain"
 _LICENCE = "CC-BY-NC-4.0"
@@ -26,6 +26,7 @@ def vitan_models() -> Iterator[ModelSpec]:
             "mae",
             arch,
             patch,
+            look=FamilyLook("MAE", "#4040ff", "h"),
             architecture=architecture,
             training="masked autoencoder (MAE), no labels",
             paper="arXiv:2111.06377",

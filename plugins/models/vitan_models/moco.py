@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from vitan import ModelSpec, hookimpl
 from vitan.registry.specs import CheckpointFormat, StateDict, UrlSource
 
-from .vit import plain_vit, published
+from .vit import FamilyLook, plain_vit, published
 
 _HOST = "https://dl.fbaipublicfiles.com/moco-v3"
 _LICENCE = "CC-BY-NC-4.0"
@@ -28,6 +28,7 @@ def vitan_models() -> Iterator[ModelSpec]:
             "moco",
             arch,
             16,
+            look=FamilyLook("MoCo", "#59cd59", "v"),
             architecture=plain_vit(arch, 16),
             training="contrastive (MoCo-v3), no labels",
             paper="arXiv:2104.02057",

@@ -22,6 +22,9 @@ SEED = 0
 #: Every architecture at 224 pixels that a family of the study has.
 _SIZES = (("S", 32), ("S", 16), ("S", 8), ("B", 32), ("B", 16), ("B", 8), ("L", 16), ("L", 14), ("H", 14))
 
+#: What figures call them, and their colour: those of the published figures.
+_LABEL, _COLOUR = "Random", "#ff40ff"
+
 
 @hookimpl
 def vitan_models() -> Iterator[ModelSpec]:
@@ -32,6 +35,9 @@ def vitan_models() -> Iterator[ModelSpec]:
             summary=f"ViT-{arch}/{patch}, untrained: initial weights from a fixed seed",
             family="random",
             untrained=True,
+            label=_LABEL,
+            colour=_COLOUR,
+            marker="x",
             arch=arch,
             patch=patch,
             mean=HALVES,
@@ -43,6 +49,9 @@ def vitan_models() -> Iterator[ModelSpec]:
         summary="no network: uniform noise in the shapes of a ViT-B/16",
         family="random",
         untrained=True,
+        label=_LABEL,
+        colour=_COLOUR,
+        marker="x",
         arch="B",
         patch=16,
         mean=HALVES,

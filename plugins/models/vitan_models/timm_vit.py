@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from vitan import ModelSpec, hookimpl
 from vitan.registry.specs import CheckpointFormat, StateDict, UrlSource
 
-from .vit import HALVES, TIMM_WITH_HEAD, hub, plain_vit, published
+from .vit import HALVES, TIMM_WITH_HEAD, FamilyLook, hub, plain_vit, published
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -53,6 +53,7 @@ def _spec(arch: str, patch: int, size: int, source: UrlSource, tag: str, trainin
         arch,
         patch,
         size,
+        look=FamilyLook("FS", "#8b2323", "s"),
         architecture=architecture,
         training=f"supervised ({training})",
         paper="arXiv:2106.10270" if training == "AugReg" else "arXiv:2010.11929",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -38,12 +39,22 @@ def hub(repository: str, licence: str) -> HubSource:
     return HubSource(repo=f"timm/{repository}", file="model.safetensors", licence=licence)
 
 
+@dataclass(frozen=True)
+class FamilyLook:
+    """What figures call a family, and how they draw it: as the published ones do, colours a little less strong."""
+
+    label: str
+    colour: str
+    marker: str
+
+
 def published(
     family: str,
     arch: str,
     patch: int,
     size: int = 224,
     *,
+    look: FamilyLook,
     architecture: str,
     training: str,
     paper: str,
@@ -72,4 +83,7 @@ def published(
         formats=formats,
         aliases=(f"{family.upper()}-ViT-{arch}-{patch}-{size}",),
         paper=paper,
+        label=look.label,
+        colour=look.colour,
+        marker=look.marker,
     )

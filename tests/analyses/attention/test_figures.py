@@ -46,8 +46,19 @@ class Nothing(Dataset):
         return "nothing"
 
 
+LABELS = {"dino": "DINO", "mae": "MAE", "timm": "FS", "clip": "CLIP"}
+
+
 def model_info(name: str, layout: TokenLayout, blocks: tuple[int, ...], heads: int, patch: int = 16) -> ModelInfo:
-    names = {"name": name, "family": name.partition("-")[0], "arch": "T", "patch": patch, "image_size": 80}
+    family = name.partition("-")[0]
+    names = {
+        "name": name,
+        "family": family,
+        "label": LABELS.get(family, ""),
+        "arch": "T",
+        "patch": patch,
+        "image_size": 80,
+    }
     return ModelInfo(**names, depth=max(blocks) + 1, heads=heads, dim=8 * heads, layout=layout, blocks=blocks)
 
 

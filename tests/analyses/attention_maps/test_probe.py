@@ -37,9 +37,20 @@ def attention(images: int, heads: int, layout: TokenLayout, seed: int = 0) -> to
     return (2 * noise).softmax(-1)
 
 
+LABELS = {"dino": "DINO", "mae": "MAE", "timm": "FS", "clip": "CLIP"}
+
+
 def model_info(layout: TokenLayout, blocks: tuple[int, ...], heads: int = 3, name: str = "dino-T8") -> ModelInfo:
     size = 8 * max(layout.grid)
-    names = {"name": name, "family": name.partition("-")[0], "arch": "T", "patch": 8, "image_size": size}
+    family = name.partition("-")[0]
+    names = {
+        "name": name,
+        "family": family,
+        "label": LABELS.get(family, ""),
+        "arch": "T",
+        "patch": 8,
+        "image_size": size,
+    }
     return ModelInfo(**names, depth=max(blocks) + 1, heads=heads, dim=24, layout=layout, blocks=blocks)
 
 

@@ -106,7 +106,8 @@ def family_page(
     }
     firsts = [drawables[own[0]] for own in members.values()]
     several = len({name for _, name in families}) > 1
-    labels = [f"{plots.family_label(f)}, {name}" if several else plots.family_label(f) for f, name in families]
+    labels = [d.model.label or d.model.family for d in firsts]
+    labels = [f"{label}, {d.dataset_name}" for label, d in zip(labels, firsts, strict=True)] if several else labels
     styles = plots.looks([drawable.model for drawable in firsts], labels)
 
     def draw(axes: Axes, panel: Panel) -> None:

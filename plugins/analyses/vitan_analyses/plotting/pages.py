@@ -36,15 +36,7 @@ INK, FAINT = "#222222", "#bbbbbb"
 #: Colours of categories that people with any colour vision can tell apart (Okabe and Ito 2008), the lightest last.
 CATEGORIES = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7", "#bbbbbb", "#F0E442")
 
-_FAMILIES = {  # display name, colour, marker: those of the published figures, colours at three quarters of saturation
-    "timm": ("FS", "#8b2323", "s"),
-    "clip": ("CLIP", "#ff4040", "D"),
-    "dino": ("DINO", "#196419", "^"),
-    "moco": ("MoCo", "#59cd59", "v"),
-    "mae": ("MAE", "#4040ff", "h"),
-    "beit": ("BEiT", "#34ced1", "o"),
-    "random": ("Random", "#ff40ff", "x"),
-}
+#: Colours and markers of families whose models bring none.
 _OTHERS = (("#000000", "P"), ("#E69F00", "*"), ("#6e6e6e", "X"), ("#0072B2", "<"), ("#b8860b", ">"), ("#CC79A7", "p"))
 _DASHES = {32: "--", 16: "-", 14: "-.", 8: ":"}
 
@@ -62,17 +54,12 @@ class Look:
 
 def model_label(model: ModelInfo) -> str:
     """What a model is called in figures: ``CLIP B/16``, or its own name where the family has no display name."""
-    if model.family not in _FAMILIES or not model.name.startswith(f"{model.family}-{model.arch}{model.patch}"):
+    if not model.label or not model.name.startswith(f"{model.family}-{model.arch}{model.patch}"):
         return model.name
     rest = model.name.removeprefix(f"{model.family}-{model.arch}{model.patch}")
     size, _, weights = rest.partition("@")  # the weights are named where they are not the published ones
-    label = f"{_FAMILIES[model.family][0]} {model.arch}/{model.patch}{size.replace('-', ' ')}"
+    label = f"{model.label} {model.arch}/{model.patch}{size.replace('-', ' ')}"
     return f"{label} ({weights})" if weights else label
-
-
-def family_label(family: str) -> str:
-    """What a family is called in figures."""
-    return _FAMILIES[family][0] if family in _FAMILIES else family
 
 
 def looks(models: Sequence[ModelInfo], labels: Sequence[str] | None = None) -> list[Look]:
@@ -86,12 +73,10 @@ def looks(models: Sequence[ModelInfo], labels: Sequence[str] | None = None) -> l
     seen: dict[tuple[str, int], int] = {}
     result = []
     for model, label in zip(models, labels or [model_label(model) for model in models], strict=True):
-        if model.family in _FAMILIES:
-            shade, marker = _FAMILIES[model.family][1:]
-        else:
-            if model.family not in strange:
-                strange[model.family] = next(others)
-            shade, marker = strange[model.family]
+        if not (model.colour and model.marker) and model.family not in strange:
+            strange[model.family] = next(others)
+        other_shade, other_marker = strange.get(model.family, ("", ""))
+        shade, marker = model.colour or other_shade, model.marker or other_marker
         twin = seen.get((model.family, model.patch), 0)
         seen[model.family, model.patch] = twin + 1
         dashes = _DASHES.get(model.patch, "-")
