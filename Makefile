@@ -6,6 +6,8 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 RUN := OMP_WAIT_POLICY=passive $(BIN)/python -m
 BENCHMARKS := $(addprefix bench-,attention cka keypoints video neighbours objects)
 
+#: pages that are written from the code are always written anew
+.PHONY: docs/results.md
 .PHONY: demo test golden lint bench $(BENCHMARKS) check check-example check-wheel clean
 
 demo: $(VENV)/.demo  ## a real model on real photographs: a table and pictures in results/
@@ -21,6 +23,9 @@ lint: $(VENV)/.dev  ## style and types
 	$(RUN) ruff check
 	$(RUN) ruff format --check
 	$(RUN) mypy
+
+docs/results.md: $(VENV)/.installed  ## columns and metrics, from the specs
+	$(BIN)/python docs/write_results.py
 
 bench: $(BENCHMARKS)  ## what the analyses cost, or one with bench-NAME; prints ratios, asserts nothing
 
