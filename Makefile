@@ -6,9 +6,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 RUN := OMP_WAIT_POLICY=passive $(BIN)/python -m
 BENCHMARKS := $(addprefix bench-,attention cka keypoints video neighbours objects)
 
-#: pages that are written from the code are always written anew
-.PHONY: docs/results.md
-.PHONY: demo test golden lint bench $(BENCHMARKS) check check-example check-wheel clean
+.PHONY: demo test golden lint docs docs/cli.md docs/results.md bench $(BENCHMARKS) check check-example check-wheel clean
 
 demo: $(VENV)/.demo  ## a real model on real photographs: a table and pictures in results/
 	$(BIN)/vitan run attention attention-maps --model saliency-S14 --output results
@@ -24,6 +22,12 @@ lint: $(VENV)/.dev  ## style and types
 	$(RUN) ruff format --check
 	$(RUN) mypy
 
+docs: $(VENV)/.docs  ## the site, in build/site; a link that leads nowhere is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build
+
+docs/cli.md: $(VENV)/.installed  ## the reference of the command line, from the commands
+	$(BIN)/python docs/write_cli.py
+
 docs/results.md: $(VENV)/.installed  ## columns and metrics, from the specs
 	$(BIN)/python docs/write_results.py
 
@@ -32,7 +36,7 @@ bench: $(BENCHMARKS)  ## what the analyses cost, or one with bench-NAME; prints 
 $(BENCHMARKS): bench-%: $(VENV)/.dev
 	$(RUN) benchmarks.$*
 
-check: lint test check-example check-wheel  ## all that must hold before a change lands
+check: lint test docs check-example check-wheel  ## all that must hold before a change lands
 
 check-example: $(VENV)/.dev $(VENV)/.demo  ## the example plugin's own tests
 	cd examples/vitan-saliency && OMP_WAIT_POLICY=passive $(abspath $(BIN))/python -m pytest
@@ -55,4 +59,8 @@ $(VENV)/.demo: $(VENV)/.installed
 
 $(VENV)/.dev: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch $@
+
+$(VENV)/.docs: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --editable '.[docs]'
 	touch $@
