@@ -24,7 +24,7 @@ from ..models.weights import tensors_sha256
 from .plan import canonical_json
 
 #: Changes when the meaning of stored state changes; older files are then no longer found.
-FORMAT = 4
+FORMAT = 5
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,8 @@ class Store:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def key(self, content: Mapping[str, Any]) -> str:
+    @staticmethod
+    def key(content: Mapping[str, Any]) -> str:
         """The name of a unit: sha256 of everything that its state depends on."""
         return hashlib.sha256(canonical_json({"format": FORMAT, **content}).encode()).hexdigest()
 
@@ -56,8 +57,8 @@ class Store:
         if not path.exists():
             return None
         try:
-            return _read(path)
-        except (SafetensorError, ValueError, KeyError, OSError):
+            return _read(path, key)
+        except (SafetensorError, ValueError, LookupError, TypeError, OSError):
             path.replace(path.with_suffix(".damaged"))
             return None
 
@@ -65,11 +66,8 @@ class Store:
         """Write a unit and return its key; raises ``StoreError`` if the disk refuses."""
         key = self.key(content)
         path = self.path(key)
-        metadata = {
-            "content": canonical_json(content),
-            "notes": canonical_json(notes),
-            "sha256": tensors_sha256(tensors),
-        }
+        texts = {"content": canonical_json(content), "notes": canonical_json(notes)}
+        metadata = {**texts, "sha256": _checksum(tensors, texts)}
         try:
             with replacing(path) as temporary:
                 save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary, metadata)
@@ -99,10 +97,20 @@ class Store:
                 yield path, {}
 
 
-def _read(path: Path) -> Unit:
+def _read(path: Path, key: str) -> Unit:
+    """The unit in a file; raises any of several errors for one that is not just what was written under this key."""
     with safe_open(path, "pt") as file:
         metadata = file.metadata()
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a mapping
-    if metadata["sha256"] != tensors_sha256(tensors):
+    if metadata["sha256"] != _checksum(tensors, metadata):
         raise ValueError(f"{path} has changed since it was written")
-    return Unit(tensors, json.loads(metadata["content"]), json.loads(metadata["notes"]))
+    content = json.loads(metadata["content"])
+    if Store.key(content) != key:
+        raise ValueError(f"{path} is another unit")
+    return Unit(tensors, content, json.loads(metadata["notes"]))
+
+
+def _checksum(tensors: Mapping[str, Tensor], texts: Mapping[str, str]) -> str:
+    """The sha256 of everything in a unit: its tensors with their names, and both of its texts."""
+    parts = [tensors_sha256(tensors), texts["content"], texts["notes"]]
+    return hashlib.sha256(canonical_json(parts).encode()).hexdigest()
