@@ -57,7 +57,7 @@ class Sum(Accumulator):
 
     def add(self, key: int, rows: Tensor) -> None:
         """Add ``rows`` (image, ...); raises ``RecordingError`` for values that are not finite or too large."""
-        values = rows.detach().to("cpu", torch.float64).numpy()
+        values = rows.detach().cpu().double().numpy()  # widened after the copy: not every device has float64
         for start in range(0, len(values), self._ROWS):
             self._put(key, *self._split(key, values[start : start + self._ROWS]))
         self._count[key] = self._count.get(key, 0) + len(values)

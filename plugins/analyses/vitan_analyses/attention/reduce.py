@@ -46,7 +46,7 @@ class BlockSummary(NamedTuple):
 
     def distance(self, grid: tuple[int, int]) -> Tensor:
         """Attention distance in grid widths, where a null row counts as distance 0: (batch, head)."""
-        table = torch.from_numpy(lengths(grid)).to(self.aligned)
+        table = torch.from_numpy(lengths(grid)).to(self.aligned.dtype).to(self.aligned.device)
         return (self.aligned * table).sum((-2, -1))
 
     def everything_mean(self) -> Tensor:

@@ -165,8 +165,8 @@ def _room(name: str, like: Tensor, *shape: int) -> Tensor:
 
 
 def _total(products: Tensor) -> Tensor:
-    """The sum over tokens in float64, on the CPU before where the device has none."""
-    products = products.cpu() if products.device.type == "mps" else products
+    """The sum over tokens in float64, on the CPU where the device may have none."""
+    products = products if products.device.type == "cuda" else products.cpu()
     return products.sum(0, dtype=torch.float64).cpu()
 
 

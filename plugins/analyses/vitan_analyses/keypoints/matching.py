@@ -46,7 +46,7 @@ def source_vectors(tokens: Tensor, image: Tensor, pixel: Tensor, side: int) -> T
     x, y = pixel.cpu().T  # shares are float64, which not every device has
     for row, down in _corners(y, rows, side):
         for column, across in _corners(x, columns, side):
-            share = (down * across).to(tokens)[:, None]
+            share = _on(tokens, down * across)[:, None]
             found += share * tokens[image, row.to(image.device), column.to(image.device)]
     return found
 
@@ -79,7 +79,7 @@ def match(tokens: Tensor, source: Tensor, pixel: Tensor, target: Tensor, side: i
 
 def _best_pixels(similarities: Tensor, side: int) -> Tensor:
     rows, columns = similarities.shape[1:]
-    tall, wide = (enlargement(cells, side).to(similarities) for cells in (rows, columns))
+    tall, wide = (_on(similarities, enlargement(cells, side)) for cells in (rows, columns))
     candidates = wide[_beside_centres(columns, side)]  # (candidate, column)
     best_of_row = (tall @ similarities @ candidates.T).amax(-1)  # (point, pixel row)
     best = best_of_row.amax(-1, keepdim=True)
@@ -88,6 +88,11 @@ def _best_pixels(similarities: Tensor, side: int) -> Tensor:
     line = (tall[row, None] @ similarities @ wide.T)[:, 0]  # (point, pixel column)
     column = _first(line >= enough.minimum(line.amax(-1, keepdim=True)))  # its rounding may differ from that above
     return torch.stack([column, row], 1)
+
+
+def _on(like: Tensor, shares: Tensor) -> Tensor:
+    """Shares in the precision of ``like`` and on its device, narrowed first: not every device has float64."""
+    return shares.to(like.dtype).to(like.device)
 
 
 def _first(true: Tensor) -> Tensor:

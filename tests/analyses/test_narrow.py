@@ -1,0 +1,45 @@
+"""Every analysis on a pretended device that has no float64 and does not mix with the CPU, as Apple's GPUs."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from narrow import DEVICE, OnDevice, PretendedDevice
+from vitan.analysis.accumulators import PerImage, Sum
+from vitan.registry.plugins import installed
+from vitan.testing import check_probe
+from vitan.testing.probes import _Feed
+
+PROBES = {spec.name: spec for _, spec in installed().probes}
+
+
+def test_what_is_pretended():
+    on = OnDevice(torch.tensor([1.0, 2.0]))
+    assert on.device == DEVICE
+    assert isinstance(on.sum(), OnDevice)
+    assert on.cpu().tolist() == [1, 2]
+    assert on.cpu().double().dtype == torch.float64
+    for refused in (lambda: on.double(), lambda: on.to("cpu", torch.float64), lambda: on + torch.ones(2)):
+        with pytest.raises((TypeError, RuntimeError), match=r"float64|same device"):
+            refused()
+    with PretendedDevice():
+        assert isinstance(torch.zeros(2, device=DEVICE), OnDevice)
+
+
+def test_sums_are_exact_though_the_device_has_no_float64():
+    total, rows = Sum(), PerImage()
+    values = torch.tensor([[0.1, 2.0], [0.2, -5.0]])
+    total.add(0, OnDevice(values))
+    rows.add(0, [0, 1], OnDevice(values))
+    assert total.total(0).tolist() == values.double().sum(0).tolist()
+    assert torch.equal(rows.rows(0), values)
+
+
+@pytest.mark.parametrize("name", PROBES)
+def test_analyses_ask_for_nothing_that_the_device_lacks(name, monkeypatch):
+    tap = _Feed._tap
+    monkeypatch.setattr(_Feed, "_tap", lambda *args: OnDevice(tap(*args)))
+    options = {"knn": {"k": (1, 5)}}.get(name, {})
+    with PretendedDevice():
+        check_probe(PROBES[name], draw=False, **options)
