@@ -163,7 +163,10 @@ def analysis_of(part: AnalysisPlan, plugins: Plugins) -> Analysis:
 
 
 def _check_names(analyses: Sequence[Analysis]) -> None:
-    """Stored state is found by these names, so no two classes of a job may go by the same one, or by none."""
+    """State and results are found by these names, so no two things of a job may go by the same one, or by none."""
+    names = [analysis.spec.name for analysis in analyses]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise MismatchError(f"analysis {', '.join(twice)} is asked for twice; ask once, with one choice of options")
     by_name: dict[str, type[Recording] | type[Preparation]] = {}
     for analysis in analyses:
         prepared = analysis.kind.preparation(analysis.options)

@@ -348,3 +348,8 @@ def test_what_is_shared_needs_a_name_of_its_own(tmp_path, monkeypatch, name, sai
     with pytest.raises(MismatchError, match=said):
         run(tmp_path, "first", "second")
     assert PASSES == []
+
+
+def test_an_analysis_is_asked_for_once(tmp_path):
+    with pytest.raises(MismatchError, match="analysis first is asked for twice"):
+        run(tmp_path, "first", "second", "first")
