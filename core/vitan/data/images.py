@@ -66,7 +66,7 @@ def _decode(file: BinaryIO, orient: bool) -> Image.Image:
         with Image.open(file, formats=_FORMATS) as image:
             image.load()
             turn = _TURNS.get(_orientation(image)) if orient else None
-            picture = _to_rgb(image)
+            picture = to_rgb(image)
             return picture if turn is None else picture.transpose(turn)
     except ImageError:
         raise
@@ -85,7 +85,8 @@ def _orientation(image: Image.Image) -> int:
         return 1
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
+def to_rgb(image: Image.Image) -> Image.Image:
+    """A picture of any mode as 8-bit RGB, what is transparent on white; raises ``ImageError`` where that is unclear."""
     if min(image.size) < 1:
         raise ImageError(f"the picture has no pixels ({image.width} x {image.height})")
     if image.mode == "F":

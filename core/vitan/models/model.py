@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from ..anatomy import TIMM, ModelInfo, TapMap, select_blocks
-from ..errors import RecordingError
+from ..errors import MismatchError, RecordingError
 from ..registry.specs import ModelSpec
 from .layout import describe, find_blocks, find_layout
+from .reading import Images, Reading, numbers_of, pixels_of
 from .recorder import OnBlock, Recorder
 from .weights import Progress, file_sha256, fit, locate, state_sha256
 
@@ -46,6 +48,44 @@ class Model:
         with torch.inference_mode():
             out = self.module(pixels.to(parameter.device, parameter.dtype))
         return out[0] if isinstance(out, tuple) else out  # type: ignore[no-any-return]
+
+    def read(
+        self,
+        images: Images,
+        *,
+        taps: Sequence[str] = ("block",),
+        blocks: str | Sequence[int | str] | None = None,
+        view: str = "crop",
+        batch_size: int = 8,
+    ) -> Reading:
+        """What the model holds inside while it looks at images: a tensor for each block and tap, on the CPU.
+
+        ``images`` are pictures, files or uint8 arrays, laid out through ``view``, or a tensor of normalised pixels
+        (image, 3, height, width). ``blocks`` are numbers or words; those that were loaded unless given. All of it is
+        held in memory: a run with an analysis of one's own is for what is larger.
+
+        Raises ``MismatchError`` for taps, blocks and pixels that do not fit, ``ImageError`` for a picture that cannot
+        be read, and ``RecordingError`` for what cannot be read faithfully.
+        """
+        chosen = self.info.blocks if blocks is None else numbers_of(blocks, self.info.depth)
+        wanted = dict.fromkeys(chosen, tuple(taps))
+        parts: dict[tuple[int, str], list[Tensor]] = {(block, tap): [] for block in chosen for tap in taps}
+
+        def keep(block: int, caught: Mapping[str, Tensor]) -> None:
+            for tap, tensor in caught.items():
+                parts[block, tap].append(tensor.to("cpu", copy=True))
+
+        pixels, checked = pixels_of(images, self.spec, view), False
+        while batch := list(islice(pixels, max(1, batch_size))):
+            stacked = torch.stack(batch)  # (image, 3, height, width)
+            if not checked:
+                self.check_recording(wanted, stacked[:1])
+                checked = True
+            with self.record(wanted, keep):
+                self.forward(stacked)
+        if not checked:
+            raise MismatchError("there are no images to read")
+        return Reading({key: torch.cat(tensors) for key, tensors in parts.items()}, self.info.depth)
 
     def check_recording(
         self, wanted: Mapping[int, Collection[str]], pixels: Tensor, on_block: OnBlock = lambda *_: None
