@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from html import escape
+from io import BytesIO
 from typing import TYPE_CHECKING, Generic, TypeAlias
 
 from ..options import OptionsT
+from .encoding import write_frames, write_pixels, write_plot
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,6 +29,11 @@ class Plot:
     name: str
     figure: Figure
 
+    def _repr_png_(self) -> bytes:
+        """How a notebook shows it."""
+        write_plot(self.figure, content := BytesIO())
+        return content.getvalue()
+
 
 @dataclass(frozen=True, kw_only=True)
 class Picture:
@@ -32,6 +41,11 @@ class Picture:
 
     name: str
     pixels: np.ndarray
+
+    def _repr_png_(self) -> bytes:
+        """How a notebook shows it."""
+        write_pixels(self.pixels, content := BytesIO())
+        return content.getvalue()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +55,11 @@ class Animation:
     name: str
     frames: Sequence[np.ndarray]
     seconds_per_frame: float = 0.2
+
+    def _repr_html_(self) -> str:
+        """How a notebook shows it: moving."""
+        write_frames(self.frames, self.seconds_per_frame, content := BytesIO())
+        return _image("gif", content.getvalue())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +74,24 @@ class File:
 
 
 Drawing: TypeAlias = "Plot | Picture | Animation | File"
+
+
+class Drawings(list[Drawing]):
+    """Several drawings, which a notebook shows below one another, each with its name."""
+
+    def _repr_html_(self) -> str:
+        return "".join(f"<figure><figcaption>{escape(each.name)}</figcaption>{_html(each)}</figure>" for each in self)
+
+
+def _html(drawing: Drawing) -> str:
+    """A drawing as an image; nothing for what is no picture."""
+    if isinstance(drawing, File):
+        return ""
+    return drawing._repr_html_() if isinstance(drawing, Animation) else _image("png", drawing._repr_png_())
+
+
+def _image(kind: str, content: bytes) -> str:
+    return f'<img style="max-width: 100%" src="data:image/{kind};base64,{b64encode(content).decode()}">'
 
 
 @dataclass(frozen=True, kw_only=True)

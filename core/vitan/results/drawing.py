@@ -5,24 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
-
-from ..analysis.figures import Animation, Drawing, File, Picture, Plot
+from ..analysis.encoding import write_frames, write_pixels, write_plot
+from ..analysis.figures import Animation, Drawing, Drawings, File, Picture, Plot
 from ..analysis.records import Result
 from ..engine.isolation import blaming
 from ..engine.runner import Outcome
 from ..files import slug
 
-_DPI = 160  # or more, where a figure asks for it
-_MARGIN = 0.1  # inches around a figure
 
-
-def draw(outcome: Outcome) -> list[Drawing]:
+def draw(outcome: Outcome) -> Drawings:
     """The figures of one model; none where the analysis draws nothing. Raises ``PluginError`` for one that fails."""
     figures = outcome.analysis.spec.figures
     with blaming(outcome.analysis.owner, "drawing"):
-        return list(figures()([outcome.drawable])) if figures else []
+        return Drawings(figures()([outcome.drawable]) if figures else ())
 
 
 def draw_between(outcomes: Sequence[Outcome], result: Result | None) -> list[Drawing]:
@@ -54,24 +49,11 @@ def _save_file(drawing: File, folder: Path) -> None:
 def _save_one(drawing: Plot | Picture | Animation, stem: Path) -> Path:
     """Save and return the picture to show; names may hold dots, so suffixes are appended, not replaced."""
     png, svg, gif = (stem.with_name(f"{stem.name}.{suffix}") for suffix in ("png", "svg", "gif"))
+    if isinstance(drawing, Animation):
+        write_frames(drawing.frames, drawing.seconds_per_frame, gif)
+        return gif
     if isinstance(drawing, Plot):
-        figure = drawing.figure
-        figure.draw_without_rendering()
-        figure.set_layout_engine("none")  # laid out once for both files: laying out takes longer than drawing
-        box = figure.get_tightbbox().padded(_MARGIN)
-        figure.savefig(png, dpi=max(_DPI, figure.dpi), bbox_inches=box, metadata={"Software": None})
-        figure.savefig(svg, bbox_inches=box, metadata={"Date": None})
-        return png
-    if isinstance(drawing, Picture):
-        Image.fromarray(drawing.pixels).save(png, optimize=True)
-        return png
-    return _save_animation(drawing, gif)
-
-
-def _save_animation(drawing: Animation, path: Path) -> Path:
-    # One palette for all frames, and no dither: what stands still must not flicker, and then takes no space.
-    palette, plain = Image.fromarray(np.concatenate(drawing.frames)).quantize(), Image.Dither.NONE
-    first, *rest = (Image.fromarray(frame).quantize(palette=palette, dither=plain) for frame in drawing.frames)
-    milliseconds = round(1000 * drawing.seconds_per_frame)
-    first.save(path, save_all=True, append_images=rest, duration=milliseconds, loop=0)
-    return path
+        write_plot(drawing.figure, png, svg)
+    else:
+        write_pixels(drawing.pixels, png)
+    return png

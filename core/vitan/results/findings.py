@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ..analysis.records import Record, Result
 
 if TYPE_CHECKING:
-    from ..analysis.figures import Drawing
+    from ..analysis.figures import Drawings
     from ..engine.job import Job
     from ..engine.runner import Outcome
 
@@ -59,7 +59,7 @@ class Finding:
         """The names of the axes of the arrays."""
         return self.result.axes
 
-    def figures(self) -> list[Drawing]:
+    def figures(self) -> Drawings:
         """Draw it; a notebook shows what comes back. Figures of pictures need the dataset to be on this machine."""
         from .drawing import draw
 

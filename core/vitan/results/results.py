@@ -15,7 +15,7 @@ from ..errors import UsageError, VitanError
 from .findings import Comparison, Finding
 
 if TYPE_CHECKING:
-    from ..analysis.figures import Drawing
+    from ..analysis.figures import Drawings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,15 +73,16 @@ class Results(Sequence[Finding]):
         rows = [record for record in self.records if all(getattr(record, k) == v for k, v in wanted.items())]
         return pandas.DataFrame([asdict(record) for record in rows], columns=columns)
 
-    def figures(self, analysis: str | None = None) -> list[Drawing]:
+    def figures(self, analysis: str | None = None) -> Drawings:
         """Draw everything, or one analysis: first what compares the models, where there are several."""
+        from ..analysis.figures import Drawings
         from .drawing import draw_between
         from .write import compare
 
         names = dict.fromkeys(each.analysis for each in self if analysis in (None, each.analysis))
         if analysis is not None and not names:
             raise UsageError(f"nothing of {analysis} here; there is {', '.join({each.analysis for each in self})}")
-        drawings: list[Drawing] = []
+        drawings = Drawings()
         for name in names:
             group = [each for each in self if each.analysis == name]
             if len(group) > 1:

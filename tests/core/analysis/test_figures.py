@@ -1,0 +1,47 @@
+"""Drawings as a notebook shows them, and as files."""
+
+from __future__ import annotations
+
+import re
+from base64 import b64decode
+from io import BytesIO
+
+import numpy as np
+from matplotlib.figure import Figure
+from PIL import Image
+
+from vitan.analysis.figures import Animation, Drawings, File, Picture, Plot
+from vitan.results.drawing import save
+
+PIXELS = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
+
+
+def _plot() -> Plot:
+    figure = Figure(figsize=(2, 1))
+    figure.subplots().plot([0, 1])
+    return Plot(name="a line", figure=figure)
+
+
+def test_a_picture_keeps_its_pixels_in_a_notebook():
+    shown = Image.open(BytesIO(Picture(name="p", pixels=PIXELS)._repr_png_()))
+    assert np.array_equal(np.asarray(shown), PIXELS)
+
+
+def test_what_a_notebook_shows_is_what_is_saved(tmp_path):
+    plot, picture = _plot(), Picture(name="p", pixels=PIXELS)
+    film = Animation(name="f", frames=[PIXELS, 255 - PIXELS])
+    png, same, gif = save([plot, picture, film], tmp_path)
+    assert png.read_bytes() == plot._repr_png_()
+    assert same.read_bytes() == picture._repr_png_()
+    (encoded,) = re.findall(r"data:image/gif;base64,([^\"]+)\"", film._repr_html_())
+    assert b64decode(encoded) == gif.read_bytes()
+    assert Image.open(gif).n_frames == 2
+    assert (tmp_path / "a_line.svg").is_file()
+
+
+def test_several_are_shown_by_name_and_files_by_name_alone():
+    page = Drawings([_plot(), Picture(name="<p>", pixels=PIXELS), File(name="t.csv", content=b"secret")])._repr_html_()
+    assert page.count("data:image/png;base64,") == 2
+    assert "&lt;p&gt;" in page
+    assert "t.csv" in page
+    assert "secret" not in page
