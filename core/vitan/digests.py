@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
@@ -16,24 +17,36 @@ from .files import cache_dir
 
 Algorithm = Literal["sha256", "md5"]
 
+#: Nanoseconds within which a file system may give two changes the same time; what is younger is not remembered yet.
+_SETTLED = 2_000_000_000
+
 
 def file_sha256(path: Path) -> str:
-    """The file's sha256 in lower-case hex, remembered for as long as its size and time of change stay the same."""
+    """The file's sha256 in lower-case hex, remembered for as long as nothing about the file changes."""
     return file_digest(path, "sha256")
 
 
 def file_digest(path: Path, algorithm: Algorithm) -> str:
     """The file's digest in lower-case hex, remembered like its sha256. Raises ``OSError`` if it cannot be read."""
     path = path.resolve()
-    status = path.stat()
-    stamp = [status.st_size, status.st_mtime_ns]
+    stamp = _stamp(path)
     known = _remembered().get(str(path), {})
     if known.get("stamp") == stamp and isinstance(known.get(algorithm), str):
         return str(known[algorithm])
     digest = _hash(path, algorithm)
-    kept = known if known.get("stamp") == stamp else {"stamp": stamp}
-    _remember(str(path), {**kept, algorithm: digest})
+    if _stamp(path) == stamp and max(stamp[1:3]) < time.time_ns() - _SETTLED:
+        kept = known if known.get("stamp") == stamp else {"stamp": stamp}
+        _remember(str(path), {**kept, algorithm: digest})
     return digest
+
+
+def _stamp(path: Path) -> list[int]:
+    """What tells that a file has changed: size, times of change of content and of entry, and number.
+
+    Programs that copy can set the size and the time of the content, but not the other two.
+    """
+    status = path.stat()
+    return [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
 
 
 def state_sha256(module: nn.Module) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ ABC = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"  # FIPS
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("VITAN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(digests, "_SETTLED", 0)
     return tmp_path / "cache"
 
 
@@ -50,6 +52,52 @@ def test_is_remembered_until_the_file_changes(file: Path, monkeypatch: pytest.Mo
     file.write_bytes(b"abde")
     os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns + 1))
     assert file_sha256(file) == hashlib.sha256(b"abde").hexdigest()
+
+
+def _overwritten(file: Path) -> None:
+    file.write_bytes(b"abd")
+
+
+def _replaced(file: Path) -> None:
+    other = file.with_name("other")
+    other.write_bytes(b"abd")
+    other.replace(file)
+
+
+@pytest.mark.parametrize("change", [_overwritten, _replaced])
+def test_a_file_of_equal_size_and_time_is_another(file: Path, change: Callable[[Path], None]) -> None:
+    """As ``cp -p`` and ``rsync -t`` leave it."""
+    status = file.stat()
+    file_sha256(file)
+    change(file)
+    os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert file.stat().st_size == status.st_size
+    assert file.stat().st_mtime_ns == status.st_mtime_ns
+    assert file_sha256(file) == hashlib.sha256(b"abd").hexdigest()
+
+
+def test_a_file_that_has_just_changed_is_not_remembered(
+    file: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another change within the same tick of the clock would leave no trace."""
+    monkeypatch.setattr(digests, "_SETTLED", 3_600_000_000_000)
+    assert file_sha256(file) == ABC
+    assert not (cache / "digests.json").exists()
+
+
+def test_a_file_that_changes_while_it_is_read_is_not_remembered(
+    file: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = digests._hash
+
+    def meanwhile(path: Path, algorithm: digests.Algorithm) -> str:
+        digest = real(path, algorithm)
+        path.write_bytes(b"abcd")
+        return digest
+
+    monkeypatch.setattr(digests, "_hash", meanwhile)
+    assert file_sha256(file) == ABC
+    assert not (cache / "digests.json").exists()
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "null", '{"PATH": 3}', '{"PATH": {"stamp": 1}}', "\udcff"])
