@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from .registry.hooks import hookimpl as hookimpl
     from .registry.specs import CheckpointFormat as CheckpointFormat
     from .registry.specs import DatasetSpec as DatasetSpec
+    from .registry.specs import FileSource as FileSource
     from .registry.specs import HubSource as HubSource
     from .registry.specs import Imported as Imported
     from .registry.specs import ImporterSpec as ImporterSpec
@@ -84,7 +85,7 @@ _HOMES = {
     "options": ("Options", "summary"),
     "registry.hooks": ("hookimpl",),
     "registry.specs": (
-        *("CheckpointFormat", "DatasetSpec", "HubSource", "Imported", "ImporterSpec", "Metric"),
+        *("CheckpointFormat", "DatasetSpec", "FileSource", "HubSource", "Imported", "ImporterSpec", "Metric"),
         *("ModelCatalog", "ModelSpec", "PackageSource", "ProbeSpec", "UrlSource"),
     ),
     "results.results": ("Results",),

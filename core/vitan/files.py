@@ -63,6 +63,12 @@ def find_root(given: Path | None, dataset: str, names: Sequence[str]) -> Path:
     return found
 
 
+def part_of_file(named: Path) -> tuple[Path, str]:
+    """A file and the part of it that is meant, from ``FILE`` or ``FILE::KEY``; a file of that very name comes first."""
+    file, separator, key = str(named).rpartition("::")
+    return (Path(file), key) if separator and not named.exists() else (named, "")
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary name beside ``path`` to write to, which becomes ``path`` at the end, or vanishes on an error."""

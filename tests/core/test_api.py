@@ -17,7 +17,8 @@ from vitan.registry.plugins import Plugins
 
 ROOT = Path(__file__).parents[2]
 PUBLIC = {
-    *("Animation", "Batch", "Batching", "CheckpointFormat", "Dataset", "DatasetSpec", "Drawable", "File", "HubSource"),
+    *("Animation", "Batch", "Batching", "CheckpointFormat", "Dataset", "DatasetSpec", "Drawable", "File", "FileSource"),
+    *("HubSource",),
     *("Imported", "ImporterSpec", "Labels", "Metric", "ModelCatalog", "ModelInfo", "ModelSpec", "Options"),
     *("PackageSource", "PerImage", "Picture", "Plan", "Plot", "Pooled", "Preparation", "Probe", "ProbeSpec", "Ragged"),
     *("Record", "Recording", "Result", "Results", "Roles", "Sample", "Sum", "TapMap", "TokenLayout", "UrlSource"),

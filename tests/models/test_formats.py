@@ -180,10 +180,18 @@ def test_moco_takes_the_base_encoder(tmp_path):
     assert not torch.allclose(target(PIXELS), momentum(PIXELS))
 
 
-def test_moco_refuses_what_it_does_not_know(tmp_path):
-    file = _moco(shaken(VisionTransformer(**SIZE)), shaken(VisionTransformer(**SIZE)))
+def test_moco_names_what_it_does_not_know_beside_the_encoder_and_refuses_it_inside(tmp_path):
+    base = shaken(VisionTransformer(**SIZE))
+    file = _moco(base, shaken(VisionTransformer(**SIZE), seed=1))
     file["state_dict"]["module.queue"] = torch.zeros(3)
-    with pytest.raises(WeightsMismatchError, match=r"1 unknown to the model: module\.queue"):
+    target = VisionTransformer(**SIZE)
+    fitted = load(target, first(moco), file, tmp_path / "moco.pth.tar")
+    assert fitted.taken == "state_dict.module.base_encoder"
+    assert "module.queue (1 tensor)" in fitted.left
+    assert torch.equal(target(PIXELS), base(PIXELS))
+    for name in ("base_encoder", "momentum_encoder"):
+        file["state_dict"][f"module.{name}.blocks.0.ls1.gamma"] = torch.zeros(3)
+    with pytest.raises(WeightsMismatchError, match=r"unknown to the model: .*blocks\.0\.ls1\.gamma"):
         load(VisionTransformer(**SIZE), first(moco), file, tmp_path / "moco.pth.tar")
 
 

@@ -15,6 +15,7 @@ from ..anatomy import DEEPEST, TAPS, select_blocks
 from ..data.preparation import Preparation
 from ..data.samples import Dataset
 from ..errors import DataError, MismatchError, OptionError
+from ..files import part_of_file
 from ..options import Options, allowed
 from ..registry.plugins import Plugins
 from ..registry.specs import DatasetSpec, ModelSpec, ProbeSpec
@@ -82,7 +83,7 @@ def prepare(plan: Plan, plugins: Plugins) -> Job:
     for analysis in analyses:
         _check_needs(analysis, spec, plugins)
     for part, _ in models:
-        if part.weights is not None and not part.weights.is_file():
+        if part.weights is not None and not part_of_file(part.weights)[0].is_file():
             raise MismatchError(f"--weights {part.weights}: there is no such file")
     select_blocks(plan.blocks, DEEPEST)
     _check_device(plan.device)

@@ -12,11 +12,12 @@ from torch import Tensor, nn
 
 from ..anatomy import TIMM, ModelInfo, TapMap, select_blocks
 from ..errors import MismatchError, RecordingError
+from ..files import part_of_file, slug
 from ..registry.specs import ModelSpec
 from .layout import describe, find_blocks, find_layout
 from .reading import Images, Reading, numbers_of, pixels_of
 from .recorder import OnBlock, Recorder
-from .weights import Progress, file_sha256, fit, locate, state_sha256
+from .weights import Fitted, Progress, file_sha256, fit, locate, state_sha256
 
 #: How far an output may move when recording replaces a fused kernel by the plain one, relative to its largest value.
 RECORDING_TOLERANCE = {torch.float32: 5e-5, torch.float16: 2e-2, torch.bfloat16: 1e-1}
@@ -27,7 +28,8 @@ class Model:
     """A module with its weights, and what the engine knows of it.
 
     ``tensors`` is the sha256 of the loaded parameters and buffers, ``digest`` that of the file they came from (the same
-    as ``tensors`` where there is no file); ``origin`` says in words where the weights came from.
+    as ``tensors`` where there is no file); ``origin`` says in words where the weights came from, and ``fitted`` which
+    part of the file was taken and what was left (None where there is no file).
     """
 
     spec: ModelSpec
@@ -37,6 +39,7 @@ class Model:
     tensors: str
     digest: str
     origin: str
+    fitted: Fitted | None = None
 
     def record(self, wanted: Mapping[int, Collection[str]], on_block: OnBlock) -> Recorder:
         """A context in which ``forward`` hands the wanted taps to ``on_block``; see ``Recorder``."""
@@ -158,22 +161,27 @@ def load_model(
 ) -> Model:
     """Build a model and load its weights strictly, from ``weights`` or from the first of its sources that can be had.
 
+    ``weights`` is a file, or a file, ``::`` and the address of the part of it that is meant.
+
     Raises ``WeightsError`` for weights that are not there or do not fit, and what ``as_built`` raises.
     """
     model = as_built(spec, blocks)
     if weights is not None:
         model = _with_own_weights(model, weights)
     elif spec.weights:
-        path = locate(spec, progress=progress).path
-        fitted = fit(model.module, spec, path)
-        model = replace(model, digest=file_sha256(path), origin=f"{path.name} ({fitted.format})")
+        located = locate(spec, progress=progress)
+        path, fitted = located.path, fit(model.module, spec, located.path, located.key)
+        model = replace(model, digest=file_sha256(path), origin=f"{path.name} ({fitted})", fitted=fitted)
     tensors = state_sha256(model.module)
     model.module.to(device=device, dtype=dtype)
     return replace(model, tensors=tensors, digest=model.digest or tensors)
 
 
-def _with_own_weights(model: Model, path: Path) -> Model:
-    """Weights that the user gave; the model's name then says which."""
-    fitted, digest = fit(model.module, model.spec, path), file_sha256(path)
-    info = replace(model.info, name=f"{model.spec.name}@{path.stem}-{digest[:6]}")
-    return replace(model, info=info, digest=digest, origin=f"{path.name} ({fitted.format}), given by the user")
+def _with_own_weights(model: Model, named: Path) -> Model:
+    """Weights that the user gave, as ``FILE`` or ``FILE::KEY``; the model's name then says which."""
+    path, key = part_of_file(named)
+    fitted, digest = fit(model.module, model.spec, path, key), file_sha256(path)
+    part = f"-{slug(key)}" if key else ""
+    info = replace(model.info, name=f"{model.spec.name}@{path.stem}{part}-{digest[:6]}")
+    origin = f"{path.name} ({fitted}), given by the user"
+    return replace(model, info=info, digest=digest, origin=origin, fitted=fitted)

@@ -54,7 +54,7 @@ class Spec:
 
 @dataclass(frozen=True, kw_only=True)
 class WeightSource:
-    """Where one file of weights can be had. Use one of the three kinds below.
+    """Where one file of weights can be had. Use one of the four kinds below.
 
     ``sha256`` is the whole digest or a known prefix of it; ``md5`` likewise, where the publisher gives only that.
     ``size`` is in bytes, ``licence`` an SPDX name or a short phrase.
@@ -69,7 +69,7 @@ class WeightSource:
 
 @dataclass(frozen=True, kw_only=True)
 class UrlSource(WeightSource):
-    """A file behind a web address; shares torch hub's cache under its own file name."""
+    """A file behind a web address; shares torch hub's cache if a digest can prove that a file there is this one."""
 
     url: str
 
@@ -93,6 +93,14 @@ class PackageSource(WeightSource):
 
     requirement: str
     member: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileSource(WeightSource):
+    """A file on this machine, read where it lies; ``key`` is the address of a part of it, as in ``teacher``."""
+
+    path: Path
+    key: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -107,9 +107,9 @@ def _split(ctx: click.Context, param: click.Parameter, value: str | None) -> tup
 @click.option(
     "--weights",
     multiple=True,
-    metavar="[MODEL=]FILE",
+    metavar="[MODEL=]FILE[::PART]",
     shell_complete=complete_files,
-    help="Your own weights instead of the published ones.",
+    help="Your own weights instead of the published ones; PART, as in teacher, says which of several.",
 )
 @click.option(
     "--blocks",

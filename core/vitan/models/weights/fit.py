@@ -2,15 +2,16 @@
 
 A non-strict load is how a wrong checkpoint turns into plausible numbers, so nothing is skipped here: every key of the
 module is filled or is expected to be missing, every key of the file is used or is expected to be left over, every shape
-is the same, and every number is finite.
+is the same, and every number is finite. What training scripts put around and on top of a model is left out by name.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from itertools import takewhile
 from pathlib import Path
 
 import torch
@@ -18,12 +19,14 @@ from torch import Tensor, nn
 
 from ...errors import WeightsFormatError, WeightsMismatchError
 from ...registry.specs import CheckpointFormat, ModelSpec, StateDict
-from .formats import Checkpoint, read_checkpoint
+from .candidates import HEADS, Candidate, candidates, choose, is_under
+from .formats import read_checkpoint
 
 #: Tried for every model, after its own formats.
 OWN_FORMAT = CheckpointFormat(name="own state dict")
 
 _SHOWN = 3
+_LEFT_SHOWN = 12
 
 #: What the keys of well-known checkpoints look like, for the error message only.
 _KNOWN = (
@@ -43,81 +46,181 @@ _KNOWN = (
 
 @dataclass(frozen=True, kw_only=True)
 class Fitted:
-    """How a file was understood: the name of the ``CheckpointFormat``, and the kind of file that it was."""
+    """How a file was understood: the name of the ``CheckpointFormat``, and the kind of file that it was.
+
+    ``taken`` is the address of the part that was loaded, as in ``teacher.backbone``, empty for the whole of a plain
+    state dict; ``left`` names what the file holds besides; ``remarks`` say why this part, where others fit too.
+    """
 
     format: str
     kind: str
+    taken: str = ""
+    left: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        parts = [self.format, f"from {self.taken!r}" if self.taken else "", *self.remarks]
+        parts.append(f"left out: {', '.join(self.left)}" if self.left else "")
+        return "; ".join(part for part in parts if part)
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Attempt:
-    """What came of reading the file in one format. Empty ``problems`` and no ``reason`` mean that it fits."""
+    """What came of reading a part of the file in one format. Empty ``problems`` and no ``reason`` mean that it fits."""
 
     format: CheckpointFormat
     kind: str = ""
+    candidate: Candidate | None = None  # None for a format that reads the file itself
     tensors: StateDict = field(default_factory=dict)  # as converted, or as read if they could not be
     reason: str = ""  # why the format does not apply at all
     agreeing: int = 0
+    heads: tuple[str, ...] = ()  # keys of what was trained on top of the model
     problems: tuple[str, ...] = ()
 
+    @property
+    def fits(self) -> bool:
+        return not self.reason and not self.problems
 
-def fit(module: nn.Module, spec: ModelSpec, path: Path) -> Fitted:
-    """Load ``path`` into ``module`` in the first of ``spec.formats``, or as the module's own state dict, that fits.
+    @property
+    def address(self) -> str:
+        return self.candidate.address if self.candidate else ""
 
-    A format fits if the module's keys that the file lacks are exactly ``format.missing``, the file's keys that the
-    module lacks are among ``format.unused``, and all shapes agree. Half-precision values are widened to the module's
-    float32; keys in ``format.missing`` keep the values that ``spec.build`` gave them.
+
+def fit(module: nn.Module, spec: ModelSpec, path: Path, key: str = "") -> Fitted:
+    """Load the part of ``path`` that fits ``module`` in one of ``spec.formats``, or as the module's own state dict.
+
+    A part fits if the module's keys that it lacks are exactly ``format.missing``, if its keys that the module lacks are
+    among ``format.unused`` or belong to a head, and if all shapes agree. Half-precision values are widened to the
+    module's float32; keys in ``format.missing`` keep the values that ``spec.build`` gave them. ``key`` names the part,
+    as in ``teacher``, or the beginning of its address.
 
     Raises ``WeightsFormatError`` if the file cannot be read or holds numbers that are not finite, and
-    ``WeightsMismatchError``, which describes the closest format, if none fits.
+    ``WeightsMismatchError``, which describes the closest format, if nothing fits, or which names the parts, if several
+    fit, differ, and no rule says which is meant.
     """
-    read = cache(lambda: read_checkpoint(path))
-    attempts = []
-    for form in (*spec.formats, OWN_FORMAT):
-        attempt = _attempt(module, form, path, read)
-        if not attempt.reason and not attempt.problems:
-            _load(module, attempt, path)
-            return Fitted(format=form.name, kind=attempt.kind)
-        attempts.append(attempt)
-    if all(attempt.reason for attempt in attempts):
-        read()  # a file that no reader understood is reported as such
-    raise WeightsMismatchError(_explained(spec, path, attempts, len(module.state_dict())))
+    attempts, names = _attempts(module, spec, path, key)
+    fitting = [attempt for attempt in attempts if attempt.fits]
+    if not fitting:
+        raise WeightsMismatchError(_explained(spec, path, attempts, len(module.state_dict())))
+    chosen, remarks = choose(path, [(attempt.address, attempt.tensors) for attempt in fitting], module.state_dict())
+    attempt = fitting[chosen]
+    _load(module, attempt, path)
+    return Fitted(
+        format=attempt.format.name,
+        kind=attempt.kind,
+        taken=attempt.address,
+        left=_left(attempt, names),
+        remarks=remarks,
+    )
 
 
-def _attempt(module: nn.Module, form: CheckpointFormat, path: Path, read: Callable[[], Checkpoint]) -> _Attempt:
+def _attempts(module: nn.Module, spec: ModelSpec, path: Path, key: str) -> tuple[list[_Attempt], tuple[str, ...]]:
+    """Every part in every format, and the names at the top of the file."""
+    forms = (*spec.formats, OWN_FORMAT)
+    attempts = [_read_so(module, form, path) for form in forms if form.read is not None]
+    if any(attempt.fits for attempt in attempts):
+        return attempts, ()
     try:
-        if form.read is None:
-            checkpoint = read()
-            tensors: StateDict = checkpoint.tensors
-            kind = checkpoint.kind
-        else:
-            tensors, kind = form.read(path), f"file of its own ({form.name})"
+        checkpoint = read_checkpoint(path)
+    except WeightsFormatError as error:
+        if all(attempt.reason for attempt in attempts):
+            raise  # a file that no reader understood is reported as such
+        reason = f"cannot be read so ({error})"
+        return [*attempts, *(_Attempt(format=form, reason=reason) for form in forms if form.read is None)], ()
+    parts = [list(candidates(state, len(module.state_dict()) // 2)) for state in checkpoint.states]
+    _check_key(path, key, [candidate.address for part in parts for candidate in part])
+    for part in parts:
+        for candidate in part:
+            if not is_under(candidate.address, key):
+                continue
+            here = [_attempt(module, form, checkpoint.kind, candidate) for form in forms if form.read is None]
+            attempts += here
+            if not candidate.prefix and any(attempt.fits and not attempt.heads for attempt in here):
+                break  # a state dict that fits as a whole is not taken apart
+    return attempts, checkpoint.names
+
+
+def _check_key(path: Path, key: str, addresses: Sequence[str]) -> None:
+    if not any(is_under(address, key) for address in addresses):
+        known = ", ".join(sorted({address for address in addresses if address})[:20]) or "none"
+        raise WeightsMismatchError(f"{path}: holds no tensors under {key!r}; what can follow '::' here: {known}")
+
+
+def _left(attempt: _Attempt, names: Sequence[str]) -> tuple[str, ...]:
+    """What the file holds beside what was loaded: other parts of the same state dict, and other entries at its top."""
+    if attempt.candidate is None:
+        return ()
+    path, prefix = attempt.candidate.state.path, attempt.candidate.prefix
+    keys = (*attempt.candidate.beside, *(prefix + head for head in attempt.heads))
+    counts = Counter(_part(key, prefix) for key in keys)
+    parts = [f"{part} ({count} tensor{'s' if count > 1 else ''})" for part, count in counts.items()]
+    others = [name for name in names if name != path[0]] if path else []
+    more = [f"{len(others) - _LEFT_SHOWN} more"] if len(others) > _LEFT_SHOWN else []
+    return (*parts, *others[:_LEFT_SHOWN], *more)
+
+
+def _part(key: str, prefix: str) -> str:
+    """The first words of a key, up to the one in which it is not under ``prefix``."""
+    words = key.split(".")
+    shared = takewhile(lambda pair: pair[0] == pair[1], zip(words, prefix.split("."), strict=False))
+    return ".".join(words[: len(list(shared)) + 1])
+
+
+def _read_so(module: nn.Module, form: CheckpointFormat, path: Path) -> _Attempt:
+    """A format that reads the file by itself."""
+    assert form.read is not None
+    try:
+        tensors = form.read(path)
     except (WeightsFormatError, KeyError, ValueError, OSError) as error:
         return _Attempt(format=form, reason=f"cannot be read so ({error})")
+    return _converted(module, form, tensors, f"file of its own ({form.name})", None)
+
+
+def _attempt(module: nn.Module, form: CheckpointFormat, kind: str, candidate: Candidate) -> _Attempt:
+    path = candidate.state.path
+    where = f" under {'.'.join(path)!r}" if path else ""
+    return _converted(module, form, candidate.tensors, f"{kind}{where}", candidate)
+
+
+def _converted(
+    module: nn.Module, form: CheckpointFormat, tensors: StateDict, kind: str, candidate: Candidate | None
+) -> _Attempt:
     try:
         converted = form.convert(tensors) if form.convert else tensors
     except KeyError as error:
-        return _Attempt(format=form, kind=kind, tensors=tensors, reason=f"has no {error.args[0]!r}")
+        reason = f"has no {error.args[0]!r}"
+        return _Attempt(format=form, kind=kind, candidate=candidate, tensors=tensors, reason=reason)
     except (ValueError, IndexError, RuntimeError) as error:  # a tensor of a shape that cannot be rearranged so
-        return _Attempt(format=form, kind=kind, tensors=tensors, reason=f"cannot be converted ({error})")
-    agreeing, problems = _compared(converted, module.state_dict(), form)
-    return _Attempt(format=form, kind=kind, tensors=converted, agreeing=agreeing, problems=problems)
+        reason = f"cannot be converted ({error})"
+        return _Attempt(format=form, kind=kind, candidate=candidate, tensors=tensors, reason=reason)
+    agreeing, heads, problems = _compared(converted, module.state_dict(), form)
+    return _Attempt(
+        format=form,
+        kind=kind,
+        candidate=candidate,
+        tensors=converted,
+        agreeing=agreeing,
+        heads=heads,
+        problems=problems,
+    )
 
 
-def _compared(have: StateDict, want: StateDict, form: CheckpointFormat) -> tuple[int, tuple[str, ...]]:
-    """How many keys agree in name and shape, and one line for each kind of disagreement."""
+def _compared(have: StateDict, want: StateDict, form: CheckpointFormat) -> tuple[int, tuple[str, ...], tuple[str, ...]]:
+    """How many keys agree in name and shape, the keys of heads, and one line for each kind of disagreement."""
     both = have.keys() & want.keys()
     shapes = [_shape_line(key, have[key], want[key]) for key in want if key in both]
     disagreeing = [line for line in shapes if line]
     lacking = [key for key in want if key not in have]
+    over = [key for key in have if key not in want and key not in form.unused]
+    heads = tuple(key for key in over if HEADS.fullmatch(key))
     problems = (
         ("missing from the file", [key for key in lacking if key not in form.missing]),
         ("in the file, though this format should lack them", sorted(form.missing - set(lacking))),
-        ("unknown to the model", [key for key in have if key not in want and key not in form.unused]),
+        ("unknown to the model", [key for key in over if key not in heads]),
         ("of another shape", disagreeing),
     )
     lines = tuple(f"{len(keys)} {what}: {_some(keys)}" for what, keys in problems if keys)
-    return len(both) - len(disagreeing), lines
+    return len(both) - len(disagreeing), heads, lines
 
 
 def _shape_line(key: str, file: Tensor, model: Tensor) -> str:

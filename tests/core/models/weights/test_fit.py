@@ -77,14 +77,14 @@ def test_first_format_that_fits_wins(tmp_path: Path) -> None:
     first, second = (CheckpointFormat(name=name, convert=prefixed) for name in ("first", "second"))
     module = Toy()
     assert fit(module, spec(never, first, second), saved(tmp_path, {"model": file})) == Fitted(
-        format="first", kind="PyTorch state dict under 'model'"
+        format="first", kind="PyTorch state dict under 'model'", taken="model"
     )
     assert_holds(module, state())
 
 
 def test_missing_and_unused_are_exact(tmp_path: Path) -> None:
-    form = CheckpointFormat(name="toy", missing=frozenset({"index"}), unused=frozenset({"head", "mask_token"}))
-    file = state() | {"head": torch.ones(7)}
+    form = CheckpointFormat(name="toy", missing=frozenset({"index"}), unused=frozenset({"text", "mask_token"}))
+    file = state() | {"text": torch.ones(7)}
     del file["index"]
     module = Toy()
     module.index += 9

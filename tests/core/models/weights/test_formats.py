@@ -28,40 +28,49 @@ def assert_state(tensors: dict[str, Tensor]) -> None:
         assert torch.equal(tensors[key], value)
 
 
+def tensors(path: Path) -> dict[str, Tensor]:
+    (state,) = read_checkpoint(path).states
+    return state.tensors
+
+
 @pytest.mark.parametrize("legacy", [False, True])
 def test_reads_what_torch_saves_whatever_its_name(tmp_path: Path, legacy: bool) -> None:
     path = tmp_path / "weights.npz"
     torch.save(OrderedDict(STATE), path, _use_new_zipfile_serialization=not legacy)
     checkpoint = read_checkpoint(path)
-    assert_state(checkpoint.tensors)
+    assert_state(checkpoint.states[0].tensors)
     assert checkpoint.kind == ("legacy PyTorch state dict" if legacy else "PyTorch state dict")
 
 
 @pytest.mark.filterwarnings("ignore:Detected pickle protocol")
 @pytest.mark.parametrize("legacy", [False, True])
-def test_reads_pickle_protocol_3_and_says_how_to_save_in_a_readable_one(tmp_path: Path, legacy: bool) -> None:
+@pytest.mark.parametrize("protocol", range(2, 6))
+def test_reads_every_pickle_protocol(tmp_path: Path, legacy: bool, protocol: int) -> None:
     path = tmp_path / "weights.pth"
-    torch.save(STATE, path, _use_new_zipfile_serialization=not legacy, pickle_protocol=3)
-    assert_state(read_checkpoint(path).tensors)
-    # as a newer protocol begins, with an instruction that no version of the safe unpickler knows
+    torch.save(STATE, path, _use_new_zipfile_serialization=not legacy, pickle_protocol=protocol)
+    assert_state(tensors(path))
+
+
+def test_an_instruction_of_a_newer_protocol_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "weights.pth"
     path.write_bytes(b"\x80\x04\x95\x0d\0\0\0\0\0\0\0\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.\x80\x04\xff.")
-    with pytest.raises(WeightsFormatError, match=r"\(Unsupported operand .*default pickle protocol"):
+    with pytest.raises(WeightsFormatError, match=r"unknown instruction b'\\xff'"):
         read_checkpoint(path)
 
 
-@pytest.mark.parametrize("wrapper", ["model", "state_dict", "module"])
+@pytest.mark.parametrize("wrapper", ["model", "state_dict", "module", "any"])
 def test_unwraps(tmp_path: Path, wrapper: str) -> None:
     path = tmp_path / "weights.pth.tar"
-    torch.save({"epoch": 3, "best": torch.tensor(76.3), "optimizer": {"state": {}}, wrapper: STATE}, path)
-    checkpoint = read_checkpoint(path)
-    assert_state(checkpoint.tensors)
-    assert checkpoint.kind == f"PyTorch state dict under {wrapper!r}"
+    torch.save({"epoch": 3, "best": np.float64(76.3), "optimizer": {"state": {}}, wrapper: STATE}, path)
+    (state,) = read_checkpoint(path).states
+    assert state.path == (wrapper,)
+    assert_state(state.tensors)
 
 
 def test_numbers_and_words_beside_tensors_are_left_out(tmp_path: Path) -> None:
     path = tmp_path / "weights.pth"
     torch.save({**STATE, "epoch": 3, "lr": 0.1, "arch": "vit", "ema": None, "amp": True}, path)
-    assert_state(read_checkpoint(path).tensors)
+    assert_state(tensors(path))
 
 
 def test_reads_safetensors(tmp_path: Path) -> None:
@@ -69,7 +78,7 @@ def test_reads_safetensors(tmp_path: Path) -> None:
     save_file(STATE, path)
     checkpoint = read_checkpoint(path)
     assert checkpoint.kind == "safetensors"
-    assert_state({key: checkpoint.tensors[key] for key in STATE})
+    assert_state({key: checkpoint.states[0].tensors[key] for key in STATE})
 
 
 def test_reads_npz_of_either_byte_order(tmp_path: Path) -> None:
@@ -78,8 +87,8 @@ def test_reads_npz_of_either_byte_order(tmp_path: Path) -> None:
         np.savez(stream, **{"Transformer/a": np.arange(3, dtype=">f4"), "scalar": np.float64(2)})
     checkpoint = read_checkpoint(path)
     assert checkpoint.kind == "NumPy .npz"
-    assert torch.equal(checkpoint.tensors["Transformer/a"], torch.arange(3.0))
-    assert checkpoint.tensors["scalar"].shape == ()
+    assert torch.equal(checkpoint.states[0].tensors["Transformer/a"], torch.arange(3.0))
+    assert checkpoint.states[0].tensors["scalar"].shape == ()
 
 
 class _Evil:
@@ -88,22 +97,37 @@ class _Evil:
 
 
 @pytest.mark.parametrize("legacy", [False, True])
-def test_code_in_a_pickle_is_named_and_not_run(tmp_path: Path, legacy: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_code_in_a_pickle_is_passed_over_and_not_run(
+    tmp_path: Path, legacy: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "weights.pth"
     torch.save({**STATE, "x": _Evil()}, path, _use_new_zipfile_serialization=not legacy)
-    with pytest.raises(
-        WeightsFormatError, match=rf"weights\.pth.*'{os.system.__module__}\.system'.*weights_only=False"
-    ):
-        read_checkpoint(path)
+    assert_state(tensors(path))
     assert not (tmp_path / "executed").exists()
 
 
-def test_a_class_of_a_training_script_is_named(tmp_path: Path) -> None:
+def test_objects_of_a_training_script_are_passed_over(tmp_path: Path) -> None:
     path = tmp_path / "weights.pth"
-    torch.save({"model": STATE, "args": argparse.Namespace(lr=1)}, path)
-    with pytest.raises(WeightsFormatError, match=r"argparse\.Namespace"):
-        read_checkpoint(path)
+    torch.save({"model": STATE, "args": argparse.Namespace(lr=1), "path": tmp_path, "dtype": torch.float16}, path)
+    assert_state(tensors(path))
+
+
+def test_a_whole_module_is_read_like_its_state_dict(tmp_path: Path) -> None:
+    module = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.BatchNorm1d(3))
+    module.register_buffer("table", torch.ones(2), persistent=False)
+    path = tmp_path / "weights.pth"
+    torch.save({"model": module}, path)
+    (state,) = read_checkpoint(path).states
+    want = module.state_dict()
+    assert list(state.tensors) == list(want)
+    assert all(torch.equal(state.tensors[key], value) for key, value in want.items())
+
+
+def test_reads_arrays_of_a_bare_pickle(tmp_path: Path) -> None:
+    path = tmp_path / "weights.pkl"
+    path.write_bytes(pickle.dumps({"model": {"a": np.arange(3.0, dtype=">f4")}, "__author__": "someone"}))
+    assert torch.equal(tensors(path)["a"], torch.arange(3.0))
 
 
 def test_object_arrays_are_refused(tmp_path: Path) -> None:
@@ -117,14 +141,13 @@ def test_object_arrays_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("saved", "words"),
     [
-        ({"model": STATE, "state_dict": STATE}, "under each of 'model', 'state_dict'"),
-        ({"student": STATE, "teacher": STATE}, "top-level keys: 'student', 'teacher'"),
         ({"epoch": 1}, "no state dict"),
+        ({"epoch": 1, "args": {}}, "top-level keys: 'epoch', 'args'"),
+        ({"optimizer": {"a": torch.ones(1)}}, "no state dict"),
         ({}, "keys: none"),
         ([torch.ones(1)], "holds a list"),
-        ({"model": {}}, "without a single tensor"),
-        ({"model": {"a": torch.ones(1), "b": {"c": torch.ones(1)}}}, "str key 'b' with a dict"),
-        ({"model": {0: torch.ones(1)}}, "int key 0 with a Tensor"),
+        ({"model": {}}, "no state dict"),
+        ({"model": {0: torch.ones(1)}}, "no state dict"),
         ({"a": torch.eye(2).to_sparse()}, "'a' is sparse or quantized"),
     ],
 )

