@@ -55,6 +55,9 @@ def make(name: str, arguments: tuple[Any, ...], builders: Mapping[str, Builder],
     except NotPlainError:
         if strict:
             raise
+    if name == "copyreg._reconstructor" and len(arguments) == 3 and type(arguments[0]) is Name:  # protocols 0 and 1
+        kind, _base, content = arguments
+        return Stranger(kind.text, items=content if type(content) is dict else {})
     return Stranger(name, arguments)
 
 

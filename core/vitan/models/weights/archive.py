@@ -17,10 +17,12 @@ from typing import Any
 import torch
 
 from ...errors import WeightsFormatError
-from ...pickles import Builder, Machine, Name, UnpicklingError
+from ...pickles import MOST_STEPS, Builder, Machine, Name, UnpicklingError
 from .tensors import STORAGES, TENSORS, Storage
 
 _MOST_READ = 256 << 20  # bytes of an archive's pickle or text; the largest checkpoints stay below 50 MB
+
+_STEPS_OF_A_STORAGE = 500  # its pickles take about 100
 
 
 class Archive:
@@ -94,10 +96,27 @@ def mapped(content: mmap.mmap | bytearray, start: int, size: int) -> Storage:
     return Storage(torch.frombuffer(content, dtype=torch.uint8, offset=start, count=size))
 
 
-def read_legacy(content: mmap.mmap) -> Any:
+def read_storage(content: Any) -> Storage:
+    """The storage that a tensor pickled by itself brings along, as bytes in PyTorch's older form.
+
+    Raises what ``Machine.load`` raises, and ``UnpicklingError`` if it holds anything else.
+    """
+    if type(content) is not bytes:
+        raise UnpicklingError("a storage that is not bytes")
+    copy = mmap.mmap(-1, len(content))  # the storage keeps it, so that it is not closed here
+    copy.write(content)
+    copy.seek(0)
+    storage = read_legacy(copy, steps=_STEPS_OF_A_STORAGE)
+    if not isinstance(storage, Storage):
+        raise UnpicklingError("bytes that hold no storage")
+    return storage
+
+
+def read_legacy(content: mmap.mmap, steps: int = MOST_STEPS) -> Any:
     """What ``torch.save`` wrote before it wrote archives: five pickles, then the storages, each after its length.
 
-    The third pickle refers to storages that come later, so it is run twice: first to see which there are.
+    The fourth pickle refers to storages that come later, so it is run twice: first to see which there are.
+    ``steps`` is the largest number of instructions that each run follows.
     Raises what ``Machine.load`` raises.
     """
     sizes: dict[str, int] = {}
@@ -111,14 +130,14 @@ def read_legacy(content: mmap.mmap) -> Any:
         sizes[str(key)] = STORAGES[dtype.text].itemsize
         return None
 
-    outline = Machine(content, len(content), {}, persistent=remember)
+    outline = Machine(content, len(content), {}, persistent=remember, steps=steps)
     for _magic_version_and_system in range(3):
         outline.load()
     body = content.tell()
     outline.load()
     after = content.tell()
     storages: dict[str, Storage] = {}
-    for key in Machine(content, len(content), {}).load():
+    for key in Machine(content, len(content), {}, steps=steps).load():
         numel = int.from_bytes(content.read(8), "little")
         size = numel * sizes[str(key)]
         storages[str(key)] = mapped(content, content.tell(), size)
@@ -133,7 +152,7 @@ def read_legacy(content: mmap.mmap) -> Any:
             raise UnpicklingError("a storage that is a view of another")
         return Storage(storages[str(key)].octets, STORAGES[dtype.text])
 
-    value = Machine(content, len(content), TENSORS, persistent=refer).load()
+    value = Machine(content, len(content), TENSORS, persistent=refer, steps=steps).load()
     if content.tell() != after:
         raise UnpicklingError("it reads differently the second time")
     return value
