@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import open_clip
 import pytest
@@ -10,7 +11,7 @@ import timm
 import torch
 
 from vitan.anatomy import OPEN_CLIP, TIMM
-from vitan.errors import MismatchError, UnknownNameError
+from vitan.errors import MismatchError, UnknownNameError, WeightsMismatchError
 from vitan.models.model import as_built
 from vitan.models.weights import fit
 from vitan.registry.plugins import installed
@@ -80,6 +81,57 @@ def test_tables_that_timm_computes_are_left_out():
     kept = {"cls_token", "rope.freqs", "blocks.0.attn.relative_position_bias_table"}
     dropped = {"blocks.0.attn.relative_position_index", "rope.periods", "blocks.0.attn.rope.freqs_cos"}
     assert timms.without_tables(dict.fromkeys(kept | dropped, torch.zeros(1))).keys() == kept
+
+
+def published_file(name, tensors):
+    """timm's tensors of a DINOv2 or DeiT-III model as its publisher names and arranges them."""
+    file = dict(tensors)
+    if "dinov2" in name:
+        dim = file["cls_token"].shape[-1]
+        file["mask_token"] = torch.zeros(1, dim)
+        if "reg_token" in file:
+            file["register_tokens"] = file.pop("reg_token")
+            first = torch.full((1, 1, dim), 0.25, device=file["pos_embed"].device)
+            file["cls_token"] = file["cls_token"] - first
+            file["pos_embed"] = torch.cat([first, file["pos_embed"]], 1)
+        if "giant" in name:
+            names = {"mlp.fc1": "mlp.w12", "mlp.fc2": "mlp.w3"}
+            file = {re.sub(r"mlp\.fc[12]", lambda match: names[match[0]], key): value for key, value in file.items()}
+        return file
+    return {"model": {re.sub(r"ls([12])\.gamma", r"gamma_\1", key): value for key, value in file.items()}}
+
+
+CONVERTED = [name for name in timm.list_pretrained() if re.match(r"vit_.*dinov2\.|deit3_", name)]
+
+
+@pytest.mark.parametrize("name", CONVERTED)
+def test_the_file_that_is_listed_as_the_publishers_is_converted(name):
+    """Names and shapes alone, without memory for the values."""
+    want = timms._outline(name).state_dict()
+    file = published_file(name, want)
+    converted = timms.as_timm_converts(file.get("model", file), architecture=name)
+    assert {key: value.shape for key, value in converted.items()} == {key: value.shape for key, value in want.items()}
+
+
+def test_the_publishers_values_arrive(tmp_path):
+    for name in ("vit_small_patch14_reg4_dinov2.lvd142m", "deit3_small_patch16_224.fb_in1k"):
+        spec, path = model(f"timm:{name}"), tmp_path / f"{name}.pth"
+        source = spec.build()
+        for parameter in source.parameters():
+            torch.nn.init.constant_(parameter, 0.5)
+        torch.save(published_file(name, source.state_dict()), path)
+        target = spec.build()
+        assert fit(target, spec, path).format == "publisher's file, as timm converts it"
+        assert all(torch.equal(value, source.state_dict()[key]) for key, value in target.state_dict().items())
+
+
+def test_a_publishers_file_of_another_size_is_not_fitted_to_the_model(tmp_path):
+    """timm itself would resample its positions."""
+    small, large = (f"deit3_small_patch16_{size}.fb_in1k" for size in (224, 384))
+    path, spec = tmp_path / "small.pth", model(f"timm:{large}")
+    torch.save(published_file(small, model(f"timm:{small}").build().state_dict()), path)
+    with pytest.raises(WeightsMismatchError, match=r"pos_embed: file \(1, 196, 384\).*another image size"):
+        fit(spec.build(), spec, path)
 
 
 @pytest.mark.parametrize("name", ["swin_tiny_patch4_window7_224", "convnext_atto", "resnet18", "cait_xxs24_224"])

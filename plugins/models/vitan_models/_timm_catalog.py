@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import sys
 from functools import partial
 from typing import Any
 
 import timm
 import torch
+from torch import Tensor
 
 from vitan.anatomy import TIMM
 from vitan.errors import MismatchError, UnknownNameError
@@ -39,7 +41,7 @@ def spec(name: str) -> ModelSpec:
         std=_three(config.std),
         build=partial(build_vit, full),
         weights=_sources(config, full),
-        formats=(CheckpointFormat(name="timm's own file", convert=without_tables, unused=_head(full)), JAX),
+        formats=_formats(full),
         paper=config.origin_url or "",
     )
 
@@ -68,6 +70,54 @@ def without_tables(state: StateDict) -> StateDict:
         return "relative_position_index" in key or ("rope" in key and key != "rope.freqs")
 
     return {key: value for key, value in state.items() if not is_table(key)}
+
+
+def as_timm_converts(state: StateDict, *, architecture: str) -> StateDict:
+    """A publisher's state dict under timm's keys, as timm's own ``checkpoint_filter_fn`` converts it.
+
+    That function also fits a file of another image or patch size to the model, which is refused here.
+    Raises ``KeyError`` or ``ValueError`` for a file of another kind.
+    """
+    module = timm.models.model_entrypoint(architecture.partition(".")[0]).__module__
+    convert: Any = getattr(sys.modules[module], "checkpoint_filter_fn", None)
+    if convert is None:
+        raise KeyError("checkpoint_filter_fn (timm converts no files of this family)")
+    how = {"adapt_layer_scale": True} if module.endswith(".deit") else {}
+    try:
+        converted: StateDict = convert(dict(state), _outline(architecture, num_classes=0), **how)
+    except Exception as error:  # timm expects the files that it knows, and checks nothing
+        raise ValueError(f"timm cannot convert it: {error!r:.200}") from error
+    _check_unscaled(state, converted)
+    return converted
+
+
+def _check_unscaled(before: StateDict, after: StateDict) -> None:
+    """Raise ``ValueError`` if positions or patches are not the file's own; timm may add CLS' position to its token.
+
+    (BEiT-3 has two positions more than tokens.)
+    """
+
+    def positions(tensor: Tensor) -> int:
+        return tensor.numel() // tensor.shape[-1]
+
+    checks = (
+        ("pos_embed", ("pos_embed", "positional_embedding", "embed_positions.weight"), positions, 2),
+        ("patch_embed.proj.weight", ("patch_embed.proj.weight", "conv1.weight"), torch.numel, 0),
+    )
+    for key, endings, size, fewer in checks:
+        sizes = [size(tensor) for name, tensor in before.items() if name.endswith(endings)]
+        if key in after and not any(0 <= known - size(after[key]) <= fewer for known in sizes):
+            raise ValueError(f"a file of another image or patch size: {key} is {tuple(after[key].shape)} in timm's")
+
+
+def _formats(full: str) -> tuple[CheckpointFormat, ...]:
+    head = _head(full)
+    publisher = CheckpointFormat(
+        name="publisher's file, as timm converts it",
+        convert=partial(as_timm_converts, architecture=full),
+        unused=head,
+    )
+    return (CheckpointFormat(name="timm's own file", convert=without_tables, unused=head), JAX, publisher)
 
 
 def _config(name: str) -> Any:

@@ -269,7 +269,7 @@ def _explained(spec: ModelSpec, path: Path, attempts: Sequence[_Attempt], n_keys
     lines += [f"  {problem}" for problem in closest.problems]
     others = [f"{a.format.name!r}: the file {a.reason}" for a in attempts if a.reason and a is not closest]
     if others:
-        lines.append(f"Does not apply: {'; '.join(others)}.")
+        lines.append(f"Does not apply: {'; '.join(dict.fromkeys(others))}.")
     keys = {key for attempt in attempts for key in attempt.tensors}
     looks = next((words for pattern, words in _KNOWN if any(re.match(pattern, key) for key in keys)), "")
     lines.append(f"By its keys, the file is {looks}." if looks else "Its keys are those of no checkpoint known here.")
