@@ -1,14 +1,19 @@
-"""Files: where vitan keeps its own (``VITAN_CACHE``), where datasets lie (``VITAN_DATA_DIR``), and whole writing."""
+"""Files: where vitan keeps its own (``VITAN_CACHE``), where datasets lie (``VITAN_DATA_DIR``), safe reading, and whole
+writing."""
 
 from __future__ import annotations
 
+import errno
+import json
 import os
 import re
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, BinaryIO
 
 from platformdirs import user_cache_path
 
@@ -67,6 +72,42 @@ def part_of_file(named: Path) -> tuple[Path, str]:
     """A file and the part of it that is meant, from ``FILE`` or ``FILE::KEY``; a file of that very name comes first."""
     file, separator, key = str(named).rpartition("::")
     return (Path(file), key) if separator and not named.exists() else (named, "")
+
+
+def open_file(path: Path) -> BinaryIO:
+    """A regular file, open for reading bytes.
+
+    Raises ``OSError``, also for a pipe or a device, which could wait for ever.
+    """
+    # without waiting for the other end of a pipe; for a regular file the flag means nothing
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    try:
+        mode = os.fstat(handle).st_mode
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        if not stat.S_ISREG(mode):
+            raise OSError(errno.EINVAL, "it is a pipe or a device, not a file", str(path))
+        return os.fdopen(handle, "rb")
+    except BaseException:
+        os.close(handle)
+        raise
+
+
+def read_text(path: Path) -> str:
+    """The text of a file in UTF-8, without the byte-order mark that some editors put in front of it.
+
+    Raises ``OSError`` as ``open_file`` does, and ``UnicodeDecodeError``.
+    """
+    with open_file(path) as file:
+        return file.read().decode("utf-8-sig")
+
+
+def read_json(path: Path) -> Any:
+    """The content of a JSON file. Raises ``OSError`` as ``open_file`` does, and ``ValueError`` for what is no JSON."""
+    try:
+        return json.loads(read_text(path))
+    except RecursionError:
+        raise ValueError("its brackets are nested too deeply") from None
 
 
 @contextmanager
