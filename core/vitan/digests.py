@@ -3,50 +3,75 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import tempfile
+import os
+import sqlite3
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
-import torch
-from torch import Tensor, nn
+from .files import cache_dir, open_file
 
-from .files import cache_dir
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 Algorithm = Literal["sha256", "md5"]
 
-#: Nanoseconds within which a file system may give two changes the same time; what is younger is not remembered yet.
-_SETTLED = 2_000_000_000
+#: What tells a file's content from what it was before, as far as that can be known without reading it: size, times of
+#: change of content and of inode in ns (the former can be set back, as ``cp -p`` and ``rsync -t`` do), inode.
+_Stamp: TypeAlias = "tuple[int, int, int, int]"
+
+_THREADS = 4  # hashing releases the interpreter; more of them gain nothing on one disk
+_SETTLED = 2 * 10**9  # ns after which a file's times are sure to tell later changes
+_WAIT = 5.0  # seconds that another run may write to the store
+_TABLE = """create table if not exists digests (
+    path blob, algorithm text, size integer, changed integer, touched integer, inode text, digest text,
+    primary key (path, algorithm)) without rowid"""
 
 
 def file_sha256(path: Path) -> str:
-    """The file's sha256 in lower-case hex, remembered for as long as nothing about the file changes."""
+    """The file's sha256 in lower-case hex, remembered; see ``file_digest``."""
     return file_digest(path, "sha256")
 
 
 def file_digest(path: Path, algorithm: Algorithm) -> str:
-    """The file's digest in lower-case hex, remembered like its sha256. Raises ``OSError`` if it cannot be read."""
-    path = path.resolve()
-    stamp = _stamp(path)
-    known = _remembered().get(str(path), {})
-    if known.get("stamp") == stamp and isinstance(known.get(algorithm), str):
-        return str(known[algorithm])
-    digest = _hash(path, algorithm)
-    if _stamp(path) == stamp and max(stamp[1:3]) < time.time_ns() - _SETTLED:
-        kept = known if known.get("stamp") == stamp else {"stamp": stamp}
-        _remember(str(path), {**kept, algorithm: digest})
+    """The digest of a file's whole content in lower-case hex.
+
+    It is remembered for as long as size, times of change and inode stay the same. Raises ``OSError`` if the
+    file cannot be read.
+    """
+    digest = file_digests([path], algorithm)[0]
+    if isinstance(digest, OSError):
+        raise digest
     return digest
 
 
-def _stamp(path: Path) -> list[int]:
-    """What tells that a file has changed: size, times of change of content and of entry, and number.
+def file_digests(paths: Sequence[Path], algorithm: Algorithm = "sha256") -> list[str | OSError]:
+    """The digest of each file, as ``file_digest`` has it, or what kept it from being read."""
+    real = [os.path.realpath(path) for path in paths]
+    known = _recall(real, algorithm)
+    fresh: list[tuple[str, _Stamp, str]] = []
 
-    Programs that copy can set the size and the time of the content, but not the other two.
-    """
-    status = path.stat()
-    return [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
+    def digest(path: str) -> str | OSError:
+        try:
+            before = _stamp(path)
+            stamp, remembered = known.get(path, (None, ""))
+            if stamp == before:
+                return remembered
+            found = _hash(Path(path), algorithm)
+            if _stamp(path) == before and time.time_ns() - max(before[1], before[2]) > _SETTLED:
+                fresh.append((path, before, found))
+            return found
+        except OSError as error:
+            return error
+
+    with ThreadPoolExecutor(_THREADS, thread_name_prefix="vitan-digest") as pool:
+        digests = list(pool.map(digest, real))
+    if fresh:
+        _remember(fresh, algorithm)
+    return digests
 
 
 def state_sha256(module: nn.Module) -> str:
@@ -56,6 +81,8 @@ def state_sha256(module: nn.Module) -> str:
 
 def tensors_sha256(tensors: Mapping[str, Tensor]) -> str:
     """The sha256 of tensors by name: of each, in order of the names, its name, dtype, shape and bytes."""
+    import torch
+
     digest = hashlib.sha256()
     for name, tensor in sorted(tensors.items()):
         digest.update(f"{name}|{str(tensor.dtype).removeprefix('torch.')}|{list(tensor.shape)}\n".encode())
@@ -68,34 +95,59 @@ def tensors_sha256(tensors: Mapping[str, Tensor]) -> str:
 
 def _hash(path: Path, algorithm: Algorithm) -> str:
     digest = hashlib.new(algorithm, usedforsecurity=False)
-    with path.open("rb") as stream:
+    with open_file(path) as stream:
         while block := stream.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
 
 
+def _stamp(path: str) -> _Stamp:
+    status = Path(path).stat()
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
+
+
 def _store() -> Path:
-    return cache_dir() / "digests.json"
+    return cache_dir() / "digests.sqlite"
 
 
-def _remembered() -> dict[str, dict[str, object]]:
-    """What was remembered, by absolute path; nothing if the store is missing or damaged."""
+def _recall(paths: Iterable[str], algorithm: Algorithm) -> dict[str, tuple[_Stamp, str]]:
+    """What is remembered of these files; nothing where the store is missing or damaged."""
+    query = "select size, changed, touched, inode, digest from digests where path = ? and algorithm = ?"
+    known: dict[str, tuple[_Stamp, str]] = {}
+    if not _store().is_file():
+        return known
     try:
-        entries = json.loads(_store().read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        with closing(sqlite3.connect(_store(), timeout=_WAIT)) as store:
+            for path in paths:
+                row = store.execute(query, (os.fsencode(path), algorithm)).fetchone()
+                if row:
+                    size, changed, touched, inode, digest = row
+                    known[path] = (size, changed, touched, int(inode)), str(digest)
+    except (sqlite3.Error, ValueError, TypeError):
         return {}
-    if not isinstance(entries, dict):
-        return {}
-    return {path: known for path, known in entries.items() if isinstance(known, dict)}
+    return known
 
 
-def _remember(path: str, known: dict[str, object]) -> None:
-    """Write the store anew, atomically and without files that are gone. Two runs at once may forget, never mix up."""
-    entries = {other: it for other, it in _remembered().items() if Path(other).exists()} | {path: known}
+def _remember(fresh: Iterable[tuple[str, _Stamp, str]], algorithm: Algorithm) -> None:
+    """Write down what is new; a cache that cannot be written costs time and nothing else."""
+    rows = [
+        (os.fsencode(path), algorithm, size, changed, touched, str(inode), digest)
+        for path, (size, changed, touched, inode), digest in fresh
+    ]
     try:
-        _store().parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=_store().parent, delete=False) as stream:
-            json.dump(entries, stream, indent=1)
-        Path(stream.name).replace(_store())
+        _write(rows)
+    except sqlite3.DatabaseError:  # damaged, or no store at all: it is begun anew
+        try:
+            _store().unlink(missing_ok=True)
+            _write(rows)
+        except (OSError, sqlite3.Error):
+            return
     except OSError:
-        return  # a cache that cannot be written costs time and nothing else
+        return
+
+
+def _write(rows: Iterable[tuple[object, ...]]) -> None:
+    _store().parent.mkdir(parents=True, exist_ok=True)
+    with closing(sqlite3.connect(_store(), timeout=_WAIT)) as store, store:
+        store.execute(_TABLE)
+        store.executemany("insert or replace into digests values (?, ?, ?, ?, ?, ?, ?)", rows)

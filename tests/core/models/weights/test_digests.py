@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -82,7 +81,7 @@ def test_a_file_that_has_just_changed_is_not_remembered(
     """Another change within the same tick of the clock would leave no trace."""
     monkeypatch.setattr(digests, "_SETTLED", 3_600_000_000_000)
     assert file_sha256(file) == ABC
-    assert not (cache / "digests.json").exists()
+    assert not (cache / "digests.sqlite").exists()
 
 
 def test_a_file_that_changes_while_it_is_read_is_not_remembered(
@@ -97,26 +96,25 @@ def test_a_file_that_changes_while_it_is_read_is_not_remembered(
 
     monkeypatch.setattr(digests, "_hash", meanwhile)
     assert file_sha256(file) == ABC
-    assert not (cache / "digests.json").exists()
+    assert not (cache / "digests.sqlite").exists()
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", "null", '{"PATH": 3}', '{"PATH": {"stamp": 1}}', "\udcff"])
-def test_a_damaged_store_is_replaced(file: Path, cache: Path, content: str) -> None:
+def test_many_files_at_once_and_what_cannot_be_read(file: Path, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    paths_ = [file, tmp_path / "gone", tmp_path, tmp_path / "pipe", file]
+    found = digests.file_digests(paths_)
+    assert [found[0], found[4]] == [ABC, ABC]
+    assert [type(one).__name__ for one in found[1:4]] == ["FileNotFoundError", "IsADirectoryError", "OSError"]
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"SQLite format 3\0" + b"x" * 5000, b"\xff" * 4096])
+def test_a_damaged_store_is_replaced(file: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
     cache.mkdir()
-    text = content.replace("PATH", str(file))
-    (cache / "digests.json").write_text(text, encoding="utf-8", errors="surrogateescape")
+    (cache / "digests.sqlite").write_bytes(content)
     assert file_sha256(file) == ABC
-    assert json.loads((cache / "digests.json").read_text())[str(file)]["sha256"] == ABC
-    assert [path.name for path in cache.iterdir()] == ["digests.json"]
-
-
-def test_files_that_are_gone_are_forgotten(file: Path, cache: Path, tmp_path: Path) -> None:
-    other = tmp_path / "other"
-    other.write_bytes(b"")
-    file_sha256(other)
-    other.unlink()
-    file_sha256(file)
-    assert list(json.loads((cache / "digests.json").read_text())) == [str(file)]
+    monkeypatch.setattr(digests, "_hash", lambda path, algorithm: pytest.fail("read again"))
+    assert file_sha256(file) == ABC
+    assert [path.name for path in cache.iterdir()] == ["digests.sqlite"]
 
 
 def test_a_cache_that_cannot_be_written_does_not_matter(file: Path, cache: Path) -> None:
