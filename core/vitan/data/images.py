@@ -11,14 +11,20 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from ..digests import file_digests
 from ..errors import ImageError
+from ..files import open_file
 
 #: What the name of a picture ends in, in any case.
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".jfif", ".png", ".gif", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
+#: Endings of pictures that are not read; a dataset says which of them it has passed over.
+UNREAD_SUFFIXES = (
+    *(".avif", ".avifs", ".heic", ".heif", ".hif", ".jxl", ".jp2", ".j2k", ".jpe", ".jpx", ".svg", ".psd", ".tga"),
+    *(".exr", ".hdr", ".ico", ".pbm", ".pnm", ".apng", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".raw", ".npy"),
+)
 
 # Found by content, as ImageNet has a PNG called .JPEG. A closed list, because for some formats Pillow starts a program.
 _FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
-_SAMPLED = 64 * 1024  # bytes that fingerprint reads at each end of a file
 _BITS_PER_SAMPLE, _ORIENTATION = 258, 274  # tags of TIFF and EXIF
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -36,6 +42,11 @@ def is_image(name: str) -> bool:
     return name.lower().endswith(IMAGE_SUFFIXES)
 
 
+def is_unread_image(name: str) -> bool:
+    """Whether a file name ends like that of a picture in a format that is not read."""
+    return name.lower().endswith(UNREAD_SUFFIXES)
+
+
 def open_image(path: str | Path, *, orient: bool = True) -> Image.Image:
     """Read a picture as 8-bit RGB, whatever it was stored as.
 
@@ -49,25 +60,38 @@ def open_image(path: str | Path, *, orient: bool = True) -> Image.Image:
 
     Raises ``ImageError``, naming the file, if it is missing, unreadable, no picture, damaged, too large or refused.
     """
+    image, orientation = open_stored(path)
+    return upright(image, orientation) if orient else image
+
+
+def open_stored(path: str | Path) -> tuple[Image.Image, int]:
+    """The picture as it is stored, in 8-bit RGB as ``open_image`` has it, and its EXIF orientation, 1 (upright) to 8.
+
+    A picture that Pillow has turned itself, as it does with TIFF files, has orientation 1. Raises ``ImageError``.
+    """
     try:
-        with Path(path).open("rb") as file:
-            return _decode(file, orient)
+        with open_file(Path(path)) as file:
+            return _decode(file)
     except ImageError as error:
         raise ImageError(f"{path}: {error}") from error
     except OSError as error:
         raise ImageError(f"{path}: cannot be read: {error.strerror or error}") from error
 
 
-def _decode(file: BinaryIO, orient: bool) -> Image.Image:
+def upright(image: Image.Image, orientation: int) -> Image.Image:
+    """The stored picture turned as its EXIF orientation (1 to 8) says."""
+    turn = _TURNS.get(orientation)
+    return image if turn is None else image.transpose(turn)
+
+
+def _decode(file: BinaryIO) -> tuple[Image.Image, int]:
     if not file.read(1):
         raise ImageError("the file is empty; restore it or remove it")
     file.seek(0)
     try:
         with Image.open(file, formats=_FORMATS) as image:
             image.load()
-            turn = _TURNS.get(_orientation(image)) if orient else None
-            picture = to_rgb(image)
-            return picture if turn is None else picture.transpose(turn)
+            return to_rgb(image), _orientation(image)
     except ImageError:
         raise
     except UnidentifiedImageError as error:
@@ -80,9 +104,10 @@ def _decode(file: BinaryIO, orient: bool) -> Image.Image:
 
 def _orientation(image: Image.Image) -> int:
     try:
-        return int(image.getexif().get(_ORIENTATION, 1))
+        orientation = int(image.getexif().get(_ORIENTATION, 1))
     except Exception:  # damaged notes about a picture are no reason to refuse it
         return 1
+    return orientation if orientation in _TURNS else 1
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
@@ -111,28 +136,19 @@ def _eight_bits(image: Image.Image) -> Image.Image:
 
 
 def fingerprint(paths: Sequence[Path], root: Path, annotations: str = "") -> str:
-    """A cheap digest of files below ``root``, in their order, and of what else is known of them (``annotations``).
+    """A digest of files below ``root``, in their order, and of what else is known of them (``annotations``).
 
-    A file counts with its path relative to ``root``, its size and its first and last 64 kB, so a copy of the folder on
-    another machine has the same digest, and times and permissions play no part. A file that cannot be read counts with
-    its path alone: reading it as a picture is where that is an error, or skipped.
+    A file counts with its path relative to ``root`` and its whole content, so a copy of the folder on another machine
+    has the same digest, and times and permissions play no part. Contents are read once and remembered (see
+    ``file_digests``). A file that cannot be read counts with its path alone: reading it as a picture is where that is
+    an error, or skipped.
     """
     digest = blake2b(digest_size=16)
-    for part in (annotations.encode(), *(_file_digest(path, root) for path in paths)):
+    parts = [annotations.encode()]
+    for path, content in zip(paths, file_digests(paths), strict=True):
+        name = os.fsencode(path.relative_to(root).as_posix())
+        parts.append(name if isinstance(content, OSError) else bytes.fromhex(content) + name)
+    for part in parts:
         digest.update(len(part).to_bytes(8, "big"))  # so that no two lists of parts run together alike
         digest.update(part)
     return digest.hexdigest()
-
-
-def _file_digest(path: Path, root: Path) -> bytes:
-    name = os.fsencode(path.relative_to(root).as_posix())
-    try:
-        with path.open("rb") as file:
-            size = file.seek(0, os.SEEK_END)
-            file.seek(0)
-            ends = file.read(_SAMPLED)
-            file.seek(max(_SAMPLED, size - _SAMPLED))
-            ends += file.read(_SAMPLED)
-    except OSError:
-        return name
-    return blake2b(ends, digest_size=16).digest() + size.to_bytes(8, "big") + name

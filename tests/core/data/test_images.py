@@ -244,7 +244,16 @@ def test_an_overlong_text_chunk_is_an_image_error(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "expected"),
-    [("a.JPEG", True), ("a.b.WebP", True), ("a.pgm", True), ("a.gif", False), ("jpg", False), ("a.jpg.txt", False)],
+    [
+        ("a.JPEG", True),
+        ("a.b.WebP", True),
+        ("a.pgm", True),
+        ("a.gif", True),
+        ("a.jfif", True),
+        ("a.avif", False),
+        ("jpg", False),
+        ("a.jpg.txt", False),
+    ],
 )
 def test_names_of_pictures(name: str, expected: bool) -> None:
     assert is_image(name) is expected
@@ -302,3 +311,28 @@ def test_a_missing_file_counts_with_its_name(tmp_path: Path) -> None:
     assert missing == fingerprint([tmp_path / "b.jpg"], tmp_path)
     (tmp_path / "b.jpg").touch()
     assert missing not in (fingerprint([tmp_path / "b.jpg"], tmp_path), fingerprint([tmp_path / "c.jpg"], tmp_path))
+
+
+def test_the_fingerprint_sees_the_middle_of_a_large_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(bytes(400_000))
+    times = path.stat().st_mtime_ns
+    before = fingerprint([path], tmp_path)
+    with path.open("r+b") as file:
+        file.seek(200_000)
+        file.write(b"x")
+    os.utime(path, ns=(times, times))
+    assert fingerprint([path], tmp_path) != before
+
+
+@pytest.mark.parametrize("what", ["pipe", "folder", "device"])
+def test_what_is_no_file_is_refused_at_once(tmp_path: Path, what: str) -> None:
+    path = tmp_path / "a.png"
+    if what == "pipe":
+        os.mkfifo(path)
+    elif what == "folder":
+        path.mkdir()
+    else:
+        path.symlink_to("/dev/zero")
+    assert "cannot be read" in refusal(path)
+    assert fingerprint([path], tmp_path)
