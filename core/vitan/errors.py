@@ -23,13 +23,33 @@ A message says what is wrong, with which value, and what to do next.
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
+
+#: Besides control characters: what turns the direction of text, so that a name looks like another one.
+_TURNS_TEXT = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+def printable(text: str) -> str:
+    """Text that can be shown in a terminal: what would command it, or turn other text around, is written out.
+
+    Names of files and what files hold come from anywhere; line ends and tabs stay.
+    """
+    return "".join(ascii(letter)[1:-1] if _is_command(letter) else letter for letter in text)
+
+
+def _is_command(letter: str) -> bool:
+    return letter in _TURNS_TEXT or (unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp") and letter not in "\n\t")
 
 
 class VitanError(Exception):
     """Base of all errors a user can cause; anything else is a bug and keeps its traceback."""
 
     exit_code = 1
+
+    def __str__(self) -> str:
+        """The message, fit for a terminal."""
+        return printable(super().__str__())
 
 
 class UsageError(VitanError):

@@ -6,6 +6,8 @@ import shutil
 import textwrap
 from collections.abc import Collection, Sequence
 
+from ..errors import printable
+
 
 def terminal_width() -> int:
     """Columns to write in; 80 where there is no terminal."""
@@ -14,6 +16,7 @@ def terminal_width() -> int:
 
 def columns(rows: Sequence[Sequence[str]], *, right: Collection[int] = (), indent: str = "") -> list[str]:
     """Lines in which the cells stand below one another; columns in ``right`` are set to the right."""
+    rows = [[printable(cell) for cell in row] for row in rows]
     widths = [max((len(row[i]) for row in rows), default=0) for i in range(max(map(len, rows), default=0))]
     lines = []
     for row in rows:
@@ -30,7 +33,8 @@ def shorten(text: str, width: int) -> str:
 def paragraph(text: str, indent: str = "  ") -> str:
     """Text filled to the width of the terminal, at most 100 columns."""
     width = min(terminal_width(), 100)
-    filled = (textwrap.fill(line, width, initial_indent=indent, subsequent_indent=indent) for line in text.split("\n"))
+    lines = printable(text).split("\n")
+    filled = (textwrap.fill(line, width, initial_indent=indent, subsequent_indent=indent) for line in lines)
     return "\n".join(filled)
 
 
