@@ -90,6 +90,7 @@ class TokenLayout:
 
 #: More than any model has; what is no block at this depth is none at all.
 DEEPEST = 1000
+_LONGEST_INDEX = 18  # digits of an index; Python refuses to read thousands of them
 
 #: Names for blocks by depth, as in the published code: quarter points count the last block of that quarter.
 NAMED_BLOCKS: Mapping[str, Callable[[int], int]] = {
@@ -115,10 +116,10 @@ def select_blocks(wanted: Sequence[str], depth: int) -> tuple[int, ...]:
             chosen.update(range(depth))
         elif word in NAMED_BLOCKS:
             chosen.add(max(0, NAMED_BLOCKS[word](depth)))
-        elif word.isdigit():
+        elif _is_index(word):
             chosen.add(int(word))
-        elif dash and low.isdigit() and high.isdigit() and int(low) <= int(high):
-            chosen.update(range(int(low), int(high) + 1))
+        elif dash and _is_index(low) and _is_index(high) and int(low) <= int(high):
+            chosen.update((*range(int(low), min(int(high) + 1, depth)), int(high)))
         else:
             raise MismatchError(f"--blocks {word}: give 'all', an index, a range such as 3-7, or one of {_NAMES}")
     if not chosen:
@@ -126,6 +127,10 @@ def select_blocks(wanted: Sequence[str], depth: int) -> tuple[int, ...]:
     if max(chosen) >= depth:
         raise MismatchError(f"--blocks {','.join(wanted)}: the model has blocks 0 to {depth - 1}")
     return tuple(sorted(chosen))
+
+
+def _is_index(word: str) -> bool:
+    return word.isascii() and word.isdigit() and len(word) <= _LONGEST_INDEX
 
 
 @dataclass(frozen=True, kw_only=True)

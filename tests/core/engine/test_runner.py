@@ -367,7 +367,9 @@ def test_blocks_by_name(words, depth, blocks):
     assert select_blocks(words, depth) == blocks
 
 
-@pytest.mark.parametrize("word", ["12", "-1", "2.5", "lst", "5-3", ""])
+@pytest.mark.parametrize(
+    "word", ["12", "-1", "2.5", "lst", "5-3", "", "0-99999999999", "9" * 17, "9" * 5000, "0-" + "9" * 5000, "²", "٣"]
+)
 def test_blocks_that_are_not_there(word):
     with pytest.raises(MismatchError):
         select_blocks([word], 12)
