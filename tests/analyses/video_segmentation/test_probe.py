@@ -229,10 +229,30 @@ def test_void_is_no_object():
     assert values(probe.compute(), "j-mean") == pytest.approx(values(clean.compute(), "j-mean"), abs=0.05)
 
 
-def test_an_id_that_is_left_out_is_an_object_that_is_nowhere():
+@pytest.mark.parametrize("ids", [(1, 3), (2, 3)])
+def test_ids_that_occur_in_no_frame_are_no_objects(ids):
+    masks = moving(5)
+    first, second = (masks == 1), (masks == 2)
+    masks[first], masks[second] = ids
+    result, plain = follow(masks).compute(), follow(moving(5)).compute()
+    assert {record.name for record in result.records if record.metric == "j-recall"} - {""} == {
+        f"walk_{number}" for number in ids
+    }
+    assert values(result, "j-and-f-mean") == pytest.approx(values(plain, "j-and-f-mean"))
+
+
+def test_an_object_that_comes_later_counts_as_lost():
+    """An id below the largest of the first frame, which only later frames have."""
     masks = moving(5)
     masks[masks == 2] = 3
-    result = follow(masks).compute()
+    masks[2:, :4, :4] = 2
+    assert values(follow(masks).compute(), "j-mean", "walk_2") == pytest.approx([1 / 3])  # frame 1 of 1 to 3
+
+
+def test_ids_that_occur_in_no_frame_count_in_the_published_protocol():
+    masks = moving(5)
+    masks[masks == 2] = 3
+    result = follow(masks, protocol="paper").compute()
     assert values(result, "j-mean", "walk_2") == values(result, "f-mean", "walk_2") == [1]
 
 

@@ -14,6 +14,7 @@ from PIL import Image
 from vitan.data.images import is_image
 from vitan.data.samples import Dataset, Sample
 from vitan.errors import DataError
+from vitan.files import open_file
 
 from .metrics import Floats, Ids, Statistics, objects_of, score, statistics
 
@@ -85,9 +86,12 @@ class Evaluation:
         return _csv([["Sequence", METRICS["j-mean"], METRICS["f-mean"]], *rows])
 
 
-def scores_of(video: str, values: Floats) -> list[ObjectScores]:
-    """The objects of a video from J and F of all its frames (frame, object, 2); the first and the last do not count."""
-    return [ObjectScores(video, number + 1, values[1:-1, number]) for number in range(values.shape[1])]
+def scores_of(video: str, values: Floats, numbers: Iterable[int]) -> list[ObjectScores]:
+    """The objects of a video, by their ``numbers`` from 1, from J and F of all its frames (frame, object, 2).
+
+    The first frame and the last do not count.
+    """
+    return [ObjectScores(video, number, values[1:-1, number - 1]) for number in numbers]
 
 
 def annotation(sample: Sample) -> Ids:
@@ -106,12 +110,14 @@ def frame_name(sample_id: str) -> str:
 def evaluate_folder(predictions: Path, dataset: Dataset) -> Evaluation:
     """Compare ``predictions/VIDEO/FRAME.png``, masks of object ids, with the annotations of a dataset of videos.
 
+    This is the official evaluation, where ids below the largest of the first frame count although no frame has them.
     Needs every frame but the first and the last of each video. Raises ``DataError``, naming the file, for one that is
     missing, is no mask, has another size than the annotation, or an object that the first annotation has not.
     """
     objects: list[ObjectScores] = []
     for video, indices in groupby(range(len(dataset)), dataset.groups().__getitem__):
-        objects += scores_of(video, _video(predictions / video, dataset, list(indices)))
+        values = _video(predictions / video, dataset, list(indices))
+        objects += scores_of(video, values, range(1, values.shape[1] + 1))
     return Evaluation(tuple(objects))
 
 
@@ -134,7 +140,7 @@ def _video(folder: Path, dataset: Dataset, indices: list[int]) -> Floats:
 
 def _read(path: Path) -> Ids:
     try:
-        with Image.open(path, formats=["PNG"]) as image:
+        with open_file(path) as file, Image.open(file, formats=["PNG"]) as image:
             if image.mode not in ("P", "L"):
                 raise DataError(f"{path}: pixels are {image.mode}, not object ids; save it with a palette or as grey")
             return np.array(image)

@@ -60,6 +60,7 @@ class VideoSegmentationProbe(Probe[VideoSegmentationOptions]):
     taps: ClassVar[frozenset[str]] = frozenset({"block"})
     needs: ClassVar[frozenset[str]] = frozenset({"video"})
     view: ClassVar[str] = "dense"
+    version: ClassVar[str] = "2"
 
     def __init__(self, options: VideoSegmentationOptions, model: ModelInfo) -> None:
         super().__init__(options, model)
@@ -121,7 +122,7 @@ class VideoSegmentationProbe(Probe[VideoSegmentationOptions]):
         if block not in self._trails:
             labels = first_labels(annotated, grid).to(tokens.device)
             self._trails[block] = Trail(self._propagation(rows, columns, tokens), self.options.context, tokens, labels)
-            return annotated, np.ones((self._objects, 2))
+            return annotated, _given(annotated, self._objects)
         labels = self._trails[block].follow(tokens)
         high, wide = annotated.shape
         ids = final_mask(labels, grid, self.model.patch, (wide, high))
@@ -135,13 +136,13 @@ class VideoSegmentationProbe(Probe[VideoSegmentationOptions]):
         """J & F of every block, overall and of each object (``group``), as the official evaluator counts them.
 
         Which block is best is bootstrapped over videos. Arrays hold J and F of every frame, the first and the last
-        included (1 in the first, whose mask is given; NaN where a video has fewer objects), and the masks that
+        included (1 in the first, whose mask is given; NaN where it has no such object), and the masks that
         ``masks`` asks for, as PNG files one after another. Raises ``DataError`` where there is no object to follow.
         """
         names = [bytes(name.tolist()).decode() for name in self.names.rows(0)]
         blocks = self.model.blocks
         values = [_padded(self.scores.rows(block)) for block in blocks]
-        found = {b: evaluation(names, v) for b, v in zip(blocks, values, strict=True)}
+        found = {b: evaluation(names, v, self.options.protocol) for b, v in zip(blocks, values, strict=True)}
         if not found[blocks[0]].objects:
             raise DataError("no video begins with an object in its mask, so that there is nothing to follow")
         if not any(len(one.values) for one in found[blocks[0]].objects):
@@ -203,14 +204,28 @@ def best_block(evaluations: Mapping[int, Evaluation]) -> int:
     return list(evaluations)[sweep_of(evaluations).best]
 
 
-def evaluation(names: Sequence[str], values: Floats) -> Evaluation:
-    """From J and F of all frames (frame, object, 2), NaN where there is no such object, and their VIDEO/FRAME names."""
+def evaluation(names: Sequence[str], values: Floats, protocol: str) -> Evaluation:
+    """From J and F of all frames (frame, object, 2), NaN where there is no such object, and their VIDEO/FRAME names.
+
+    Ids that occur in no frame are no objects, as where masks hold grey values for ids; in the protocol ``paper`` they
+    count as followed perfectly, as in the official evaluator.
+    """
     found = []
     for video, rows in groupby(range(len(names)), lambda row: names[row].rpartition("/")[0]):
         frames = values[list(rows)]
-        there = np.isfinite(frames[0]).all(1)  # (object,)
-        found += scores_of(video, frames[:, there])
+        # what is in no first mask is never predicted, so it is in a later one exactly where J is below 1 there
+        occurs = np.isfinite(frames[0, :, 0]) | (frames[1:, :, 0] < 1).any(0)  # (object,)
+        if protocol == "paper":
+            occurs = np.isfinite(frames[-1, :, 0]) | occurs
+        found += scores_of(video, frames, (np.flatnonzero(occurs) + 1).tolist())
     return Evaluation(tuple(found))
+
+
+def _given(annotated: Ids, objects: int) -> Floats:
+    """J and F (object, 2) of a first frame, whose mask is given: 1, and NaN for ids below the largest that it lacks."""
+    values = np.full((objects, 2), np.nan)
+    values[np.isin(np.arange(1, objects + 1), annotated)] = 1
+    return values
 
 
 def _padded(rows: Sequence[Tensor]) -> Floats:

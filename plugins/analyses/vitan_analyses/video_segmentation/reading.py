@@ -34,7 +34,10 @@ class Predictions:
     @cached_property
     def evaluations(self) -> dict[int, Evaluation]:
         """Of every block."""
-        return {block: evaluation(self.names, self.scores(block)) for block in self.drawable.model.blocks}
+        return {
+            block: evaluation(self.names, self.scores(block), self.drawable.options.protocol)
+            for block in self.drawable.model.blocks
+        }
 
     @property
     def best(self) -> int:
