@@ -13,11 +13,12 @@ from PIL import Image
 from pydantic import ValidationError
 
 import golden
+from vitan.data.images import open_image
 from vitan.data.samples import Dataset
 from vitan.errors import DataError, ImageError
 from vitan_datasets.coco.reader import Coco, CocoOptions
 from vitan_datasets.outlines.annotations import read_instances
-from vitan_datasets.outlines.outlines import draw, read_shape
+from vitan_datasets.outlines.outlines import draw, packed, read_shape
 from vitan_datasets.partimagenet.reader import PartImageNet, PartImageNetOptions
 
 NUMBERS = golden.arrays("features_seg.npz")
@@ -246,6 +247,117 @@ def test_a_picture_of_another_size_is_an_error_when_read(tree: Tree) -> None:
 # --- single annotations that are left out
 
 
+PAIRS = [[1.0, 1.0], [4.0, 1.0], [4.0, 3.0], [1.0, 3.0]]
+
+
+@pytest.mark.parametrize("segmentation", [[SQUARE], SQUARE, PAIRS, [PAIRS], [list(map(int, SQUARE))], [SQUARE, PAIRS]])
+def test_polygons_are_read_however_they_are_nested(tree: Tree, segmentation: Any) -> None:
+    tree.content["annotations"] = [tree.annotation(1, segmentation)]
+    expected = np.zeros((4, 6), dtype=bool)
+    expected[1:3, 1:4] = True
+    (segment,) = coco(tree.write())[1].segments
+    np.testing.assert_array_equal(segment.mask(), expected)
+
+
+def test_whole_floats_and_back_slashes_are_read(tree: Tree) -> None:
+    (tree.pictures / "sub").mkdir()
+    shutil.move(tree.pictures / "9.png", tree.pictures / "sub" / "9.png")
+    tree.content["images"][0].update(id=9.0, file_name="sub\\9.png", width=6.0, height=4.0)
+    tree.content["annotations"] = [{**tree.annotation(1), "id": 1.0, "image_id": 9.0, "category_id": 3.0}]
+    sample = coco(tree.write())[1]
+    assert (sample.id, len(sample.segments), sample.segments[0].id) == ("val2017/sub/9.png", 1, "1")
+
+
+def test_a_byte_order_mark_does_not_matter(tree: Tree) -> None:
+    tree.write()
+    tree.file.write_bytes(b"\xef\xbb\xbf" + tree.file.read_bytes())
+    assert len(coco(tree.root)) == 2
+
+
+@pytest.mark.parametrize("segmentation", [[], None, "nothing"])
+def test_boxes_alone_are_no_masks(tree: Tree, segmentation: Any) -> None:
+    assert coco(tree.write()).lacks() == {}
+    tree.content["annotations"] = [tree.annotation(id_, segmentation) for id_ in (1, 2)]
+    lacking = coco(tree.write()).lacks()["masks"]
+    assert re.search(
+        "none of the 2 annotations in .*val2017.json has an outline .* of 2 .*: it has no outline", lacking
+    )
+    tree.content["annotations"] = []
+    assert "has no annotation of any of the 2 pictures" in coco(tree.write()).lacks()["masks"]
+
+
+# --- pictures that EXIF turns
+
+
+def _turn(tree: Tree, orientation: int, size: tuple[int, int]) -> np.ndarray:
+    """The pixels of picture 9 as they are stored."""
+    pixels = np.random.default_rng(0).integers(0, 256, (*size[::-1], 3)).astype(np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(pixels).save(tree.pictures / "9.png", exif=exif)
+    return pixels
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_the_picture_is_the_one_that_the_outlines_are_of(tree: Tree, orientation: int) -> None:
+    """The file states 6 x 4. Turned by a quarter, sizes tell; turned or mirrored otherwise, only the user can."""
+    tree.write()
+    quarter = orientation >= 5
+    for size in [(6, 4), (4, 6)] if quarter else [(6, 4)]:
+        stored = _turn(tree, orientation, size)
+        path = tree.pictures / "9.png"
+        expected = {"stored": stored, "upright": np.asarray(open_image(path))}
+        fitting = [name for name, pixels in expected.items() if pixels.shape == (4, 6, 3)]
+        for name in expected:
+            dataset = Coco(CocoOptions(root=tree.root, exif=name))
+            if name in fitting:
+                np.testing.assert_array_equal(np.asarray(dataset[1].image), expected[name])
+            else:
+                with pytest.raises(ImageError, match=r"has 4 x 6 pixels, but .* says 6 x 4"):
+                    dataset[1]
+        if quarter or orientation == 1:
+            np.testing.assert_array_equal(np.asarray(coco(tree.root)[1].image), expected[fitting[0]])
+        else:
+            with pytest.raises(ImageError, match=rf"9.png: EXIF turns .*orientation {orientation}.* --exif stored or"):
+                coco(tree.root)[1]
+
+
+def test_a_turned_picture_without_outlines_is_read(tree: Tree) -> None:
+    tree.content["annotations"] = []
+    tree.write()
+    _turn(tree, 3, (6, 4))
+    assert coco(tree.root)[1].image.size == (6, 4)
+
+
+# --- files that would take all memory or time
+
+
+@pytest.mark.parametrize(
+    ("segmentation", "why"),
+    [
+        ([[0, 0, 60, 40] * 20_000], "its outline is longer than that of any region"),
+        ({"size": [4, 6], "counts": [0] * 2_000_000 + [24]}, "its RLE has more runs than the picture has pixels"),
+        ({"size": [4, 6], "counts": "o" * 2_000_000}, "its RLE is damaged"),
+        ({"size": [4, 6], "counts": [10**400]}, "its RLE does not fill the picture"),
+        ([[10**400, 1, 2, 3, 4, 5]], "it has no outline"),
+    ],
+    ids=["edges", "runs", "text", "count", "point"],
+)
+def test_outlines_of_absurd_size_are_left_out(tree: Tree, segmentation: Any, why: str) -> None:
+    tree.content["annotations"].append(tree.annotation(7, segmentation))
+    ((id_, said),) = coco(tree.write())[1].extra["left_out"]
+    assert id_ == 7
+    assert why in said
+
+
+def test_the_most_winding_outline_of_a_picture_is_drawn() -> None:
+    """A comb with a tooth for every second column has the longest outline there is, about two pixels for each."""
+    high, wide = 400, 600
+    points = [(x + dx, y) for x in range(0, wide, 2) for dx, y in ((0, 1), (0, high), (1, high), (1, 1))]
+    polygon = [float(value) for point in points for value in point]
+    assert read_shape(packed([polygon]), high, wide)
+
+
 @pytest.mark.parametrize(
     ("segmentation", "why"),
     [
@@ -312,7 +424,8 @@ def test_annotations_of_nothing_known_are_left_out(tree: Tree) -> None:
         ("annotations", 1, {"id": 1}, "ids that more than one annotation has: 1;"),
         ("annotations", 1, {"id": "2"}, r"annotations\[1\]: id is '2', not an integer"),
         ("annotations", 1, {"image_id": None}, "image_id is None"),
-        ("annotations", 1, {"category_id": 3.0}, "category_id is 3.0"),
+        ("annotations", 1, {"category_id": 3.5}, "category_id is 3.5"),
+        ("annotations", 1, {"id": 10**400}, "id is an integer of more than 64 bits"),
     ],
 )
 def test_files_that_contradict_themselves_are_refused(

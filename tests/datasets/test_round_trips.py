@@ -17,7 +17,7 @@ from vitan.engine.job import prepare
 from vitan.engine.passes import Pass
 from vitan.engine.plan import make_plan
 from vitan.engine.store import Store
-from vitan.errors import DataError, OptionError
+from vitan.errors import DataError
 from vitan.models.model import Model
 from vitan.registry.names import Provider
 from vitan.registry.plugins import Plugins
@@ -222,7 +222,7 @@ def test_nothing_outlined_at_all(run, copied):
     root = copied("coco")
     file = root / "annotations" / "instances_val2017.json"
     file.write_text(json.dumps({**json.loads(file.read_text()), "annotations": []}))
-    with pytest.raises(OptionError, match="no object in these pictures"):
+    with pytest.raises(DataError, match=r"segments needs masks, but .* has no annotation of any of the"):
         run({"segments": {}}, "coco", {"root": root})
 
 

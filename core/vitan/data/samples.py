@@ -123,6 +123,13 @@ class Dataset(ABC):
         """What should be known of it before a run, a line each: what is missing, or was left out and why."""
         return ()
 
+    def lacks(self) -> Mapping[str, str]:
+        """What its spec offers and it has not with these options, by that name, and why, in a sentence without an end.
+
+        Nothing is read for it but what is read anyway; analyses that need such a thing are refused before a run.
+        """
+        return {}
+
     def groups(self) -> Sequence[str]:
         """The group of every sample, without reading a picture; empty where there are none.
 

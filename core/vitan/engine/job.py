@@ -90,7 +90,10 @@ def prepare(plan: Plan, plugins: Plugins) -> Job:
     dataset = open_dataset(spec, plan.dataset)
     if not len(dataset):
         raise MismatchError(f"dataset {spec.name} is empty")
+    lacking = dataset.lacks()
     for analysis in analyses:
+        for needed in sorted(analysis.kind.requires(analysis.options) & lacking.keys()):
+            raise DataError(f"analysis {analysis.spec.name} needs {needed}, but {lacking[needed]}")
         if "label" in analysis.kind.requires(analysis.options) and not dataset.classes():
             raise MismatchError(f"analysis {analysis.spec.name} needs labels, but {spec.name} has no classes here")
     return Job(plan, analyses, models, spec, dataset)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from stat import S_ISDIR
 
 from vitan.errors import DataError
@@ -17,6 +17,12 @@ def check_root(root: Path, dataset: str) -> None:
         raise DataError(f"{root}: {error.strerror}; give the root of the dataset {dataset!r}") from error
     if not is_folder:
         raise DataError(f"{root}: this is a file; the root of the dataset {dataset!r} is a folder")
+
+
+def is_inside(name: str) -> bool:
+    """Whether a relative path stays below the folder that it is joined to, whatever system reads it."""
+    path, elsewhere = PurePosixPath(name), PureWindowsPath(name)
+    return not (path.is_absolute() or elsewhere.anchor or ".." in (*path.parts, *elsewhere.parts) or "\0" in name)
 
 
 def children(folder: Path) -> tuple[list[Path], list[Path]]:

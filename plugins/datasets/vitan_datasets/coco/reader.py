@@ -10,7 +10,7 @@ from vitan.errors import DataError
 from vitan.files import find_root
 from vitan.options import Options
 
-from ..outlines.annotated import Annotated, Entry
+from ..outlines.annotated import Annotated, Entry, Exif
 from ..outlines.annotations import read_instances
 from ..roots import COCO
 
@@ -20,6 +20,11 @@ class CocoOptions(Options):
 
     root: Path | None = Field(None, description="COCO's folder, with annotations and images in it")
     part: str = Field("val2017", pattern=r"^\w[\w.-]*$", description="part of COCO, e.g. val2017 or train2017")
+    exif: Exif = Field(
+        "auto",
+        description="which picture the outlines are of where EXIF turns it (auto: the one whose size the file states; "
+        "where both have it, the picture is refused)",
+    )
 
 
 class Coco(Annotated):
@@ -44,7 +49,7 @@ class Coco(Annotated):
             Entry(f"{options.part}/{each.name}", folder / each.name, each, instances.outlines.get(each.id, ()), file)
             for each in pictures
         ]
-        super().__init__(options, root, entries, [instances])
+        super().__init__(options, root, entries, [instances], options.exif)
 
     def which(self) -> str:
         """The part, unless it is the usual one."""

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from vitan.data.images import fingerprint, open_image
+from vitan.data.images import fingerprint, open_stored, upright
 from vitan.data.samples import Dataset, Sample, Segment
 from vitan.errors import DataError, ImageError
 
@@ -18,6 +18,10 @@ from .outlines import Outline, draw
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+
+#: Which picture outlines are of where EXIF turns it: the stored, the upright, or the one whose size the file states.
+Exif: TypeAlias = Literal["auto", "stored", "upright"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +41,17 @@ class Annotated(Dataset):
     """Pictures with outlines. Sub-classes find the ``entries`` and hand them over.
 
     A sample's ``segments`` are its sound outlines in the order of the file; ``extra["left_out"]`` has the others, each
-    as (annotation, why), and ``notes`` counts them. ``extra["image_id"]`` is the picture's id in the file. Pictures are
-    not turned by their EXIF orientation, as outlines are not either.
+    as (annotation, why), and ``notes`` counts them. ``extra["image_id"]`` is the picture's id in the file. Where EXIF
+    turns a picture, ``exif`` says which one the outlines are of.
 
     Raises ``DataError`` if there is no picture at all; single ones that are missing are an ``ImageError`` when read.
     """
 
-    def __init__(self, options: Any, root: Path, entries: Sequence[Entry], files: Sequence[Instances]) -> None:
+    def __init__(
+        self, options: Any, root: Path, entries: Sequence[Entry], files: Sequence[Instances], exif: Exif
+    ) -> None:
         super().__init__(options)
-        self._root, self._entries = root, tuple(entries)
+        self._root, self._entries, self._exif = root, tuple(entries), exif
         self._categories = _together(files)
         self._annotations = "\n".join(file.digest for file in files)
         self._missing = frozenset(entry.path for entry in entries if not entry.path.is_file())
@@ -66,7 +72,7 @@ class Annotated(Dataset):
         entry = self._entries[index]
         return Sample(
             id=entry.id,
-            image=_open(entry),
+            image=_open(entry, self._exif),
             label=entry.label,
             group=entry.group,
             segments=tuple(_segment(outline, entry.picture) for outline in entry.outlines if not outline.why),
@@ -80,11 +86,24 @@ class Annotated(Dataset):
         """See ``Dataset``. Pictures that are missing count by name."""
         there = [entry.path for entry in self._entries if entry.path not in self._missing]
         order = "\n".join(f"{entry.id}{' is missing' * (entry.path in self._missing)}" for entry in self._entries)
-        return fingerprint(there, self._root, f"{self._annotations}\n{order}")
+        return fingerprint(there, self._root, f"{self._annotations}\n{order}\n{self._exif}")
 
     def categories(self) -> Mapping[int, str]:
         """See ``Dataset``."""
         return {id_: category.name for id_, category in self._categories.items()}
+
+    def lacks(self) -> Mapping[str, str]:
+        """See ``Dataset``: masks, where no annotation has an outline that can be used."""
+        outlines = [outline for entry in self._entries for outline in entry.outlines]
+        if not all(outline.why for outline in outlines):
+            return {}
+        if not outlines:
+            return {"masks": f"{self._entries[0].source} has no annotation of any of the {len(self)} pictures"}
+        (why, count), *_ = Counter(outline.why for outline in outlines).most_common(1)
+        return {
+            "masks": f"none of the {_annotations(len(outlines))} in {self._entries[0].source} has an outline that can "
+            f"be used; of {count} it is said: {why} (boxes alone are not enough)"
+        }
 
     def notes(self) -> Sequence[str]:
         """See ``Dataset``: what is missing and what was left out."""
@@ -93,15 +112,26 @@ class Annotated(Dataset):
         return (*missing, *self._notes)
 
 
-def _open(entry: Entry) -> Image:
-    image = open_image(entry.path, orient=False)
+def _open(entry: Entry, exif: Exif) -> Image:
+    """The picture that the outlines are of; raises ``ImageError`` where that cannot be told."""
+    stored, orientation = open_stored(entry.path)
+    turned = upright(stored, orientation)
     expected = (entry.picture.width, entry.picture.height)
-    if image.size != expected:
+    candidates = {"auto": (stored, turned), "stored": (stored,), "upright": (turned,)}[exif]
+    fitting = [image for image in candidates if image.size == expected]
+    if not fitting:
+        sizes = " or upright ".join(dict.fromkeys(f"{image.width} x {image.height}" for image in candidates))
         raise ImageError(
-            f"{entry.path}: the picture has {image.width} x {image.height} pixels, but {entry.source} says "
-            f"{expected[0]} x {expected[1]}, so the outlines do not fit; restore the original picture"
+            f"{entry.path}: the picture has {sizes} pixels, but {entry.source} says {expected[0]} x {expected[1]}, so "
+            "the outlines do not fit; picture and outlines must be of the same release"
         )
-    return image
+    if len(fitting) > 1 and orientation != 1 and entry.outlines:
+        raise ImageError(
+            f"{entry.path}: EXIF turns the picture (orientation {orientation}), and {entry.source} does not tell "
+            "whether its outlines are of the stored picture or of the upright one; say so with --exif stored or "
+            "--exif upright, or save the picture without orientation"
+        )
+    return fitting[0]
 
 
 def _segment(outline: Outline, picture: Picture) -> Segment:

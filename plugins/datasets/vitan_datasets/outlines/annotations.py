@@ -8,15 +8,18 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from vitan.errors import DataError
+from vitan.files import open_file
 
+from ..trees import is_inside
 from .outlines import Outline, packed, read_shape
 
 _KEPT = ("id", "image_id", "category_id", "iscrowd", "segmentation")
 _SHOWN = 5  # ids in a message
+_LARGEST = 2**63 - 1  # of numbers that tensors can hold
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +86,8 @@ def read_instances(file: Path) -> Instances:
 
 def _parse(file: Path) -> tuple[dict[str, Any], str]:
     try:
-        text = file.read_bytes()
+        with open_file(file) as stream:
+            text = stream.read()
     except OSError as error:
         raise DataError(f"{file}: cannot be read: {error.strerror or error}") from error
     try:
@@ -149,10 +153,9 @@ def _name(name: Any, where: str) -> str:
         name.encode()
     except UnicodeEncodeError:
         raise ValueError(f"{where}: file_name {name!a} is no text") from None
-    path, elsewhere = PurePosixPath(name), PureWindowsPath(name)
-    if path.is_absolute() or elsewhere.anchor or ".." in (*path.parts, *elsewhere.parts) or "\0" in name:
+    if not is_inside(name):
         raise ValueError(f"{where}: file_name {name!r} leads out of the folder of the pictures, so it is not read")
-    return path.as_posix()
+    return PurePosixPath(name.replace("\\", "/")).as_posix()  # as tools on Windows write it
 
 
 def _categories(entries: Iterable[tuple[str, dict[str, Any]]]) -> dict[int, Category]:
@@ -179,9 +182,12 @@ def _outline(entry: dict[str, Any], picture: Picture, categories: Mapping[int, C
 
 def _integer(entry: dict[str, Any], key: str, where: str) -> int:
     value = entry.get(key)
-    if type(value) is not int:
+    whole = int(value) if type(value) is float and value.is_integer() else value  # as pandas writes integers
+    if type(whole) is not int:
         raise ValueError(f"{where}: {key} is {value!r}, not an integer")
-    return value
+    if abs(whole) > _LARGEST:
+        raise ValueError(f"{where}: {key} is an integer of more than 64 bits")
+    return whole
 
 
 def _check_ids(what: str, ids: Iterable[int]) -> None:

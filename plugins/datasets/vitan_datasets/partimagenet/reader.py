@@ -39,7 +39,7 @@ class PartImageNet(Annotated):
     system's, so its choice differed between machines). A class that is in several splits is one class.
 
     A sample's ``label`` and ``group`` are its supercategory, a segment's ``label`` the part. ``id`` is its path below
-    the root.
+    the root. Outlines are of the stored pictures, as in all of ImageNet, whatever their EXIF orientation.
 
     Raises ``DataError``, naming the first thing that is missing, and for annotations as ``read_instances`` does.
     """
@@ -61,7 +61,7 @@ class PartImageNet(Annotated):
                 options.per_supercategory,
             )
         ]
-        super().__init__(options, root, entries, files)
+        super().__init__(options, root, entries, files, "stored")
 
     def classes(self) -> Sequence[str]:
         """The supercategories, in the order in which they are met."""
