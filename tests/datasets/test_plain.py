@@ -188,8 +188,24 @@ def test_a_folder_is_ordered_by_the_bytes_of_its_paths(tmp_path: Path) -> None:
 
 def test_hidden_and_other_files_are_left_out(tmp_path: Path) -> None:
     hidden = [".hidden.png", "._a.png", ".git/b.png", "__MACOSX/a.png", "x/__MACOSX/a.png"]
-    dataset = load(folder, root=make(tmp_path, ["a.png", "notes.txt", "film.gif", *hidden]))
+    dataset = load(folder, root=make(tmp_path, ["a.png", "notes.txt", "film.mp4", *hidden]))
     assert ids(dataset) == ["a.png"]
+
+
+def test_a_picture_is_a_dataset_of_one(tmp_path: Path) -> None:
+    make(tmp_path, ["a.png", "b.png"])
+    dataset = load(folder, root=tmp_path / "a.png")
+    assert (ids(dataset), dataset.which(), dataset.classes()) == (["a.png"], "a.png", ())
+
+
+def test_pictures_of_other_formats_are_named(tmp_path: Path) -> None:
+    make(tmp_path, ["a.png", "x/c.avif", "d.HEIC", "e.heic", "notes.txt"])
+    (note,) = load(folder, root=tmp_path).notes()
+    assert (
+        note
+        == "3 files look like pictures and are not read: 1 .avif, 2 .heic (d.HEIC for one); save them as JPEG or PNG"
+    )
+    assert load(folder, root=tmp_path / "a.png").notes() == ()
 
 
 def test_the_root_itself_may_be_hidden(tmp_path: Path) -> None:
@@ -249,7 +265,7 @@ def test_a_link_to_nowhere_is_reported_not_dropped(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("names", "seen"),
-    [([], "no files at all"), (["a/b.txt", "c.gif"], "2 files of other kinds")],
+    [([], "no files at all"), (["a/b.txt", "c.avif"], "2 files of other kinds")],
     ids=["empty", "other"],
 )
 def test_a_folder_without_pictures(tmp_path: Path, names: list[str], seen: str) -> None:
@@ -300,9 +316,9 @@ def test_pictures_beside_the_roles_do_not_go_with_them(tmp_path: Path) -> None:
 def test_a_root_that_is_no_folder(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"missing: No such file or directory"):
         load(folder, root=tmp_path / "missing")
-    make(tmp_path, ["a.png"])
-    with pytest.raises(DataError, match=r"a\.png: this is a file"):
-        load(folder, root=tmp_path / "a.png")
+    make(tmp_path, ["a.txt"])
+    with pytest.raises(DataError, match=r"a\.txt: this is a file"):
+        load(folder, root=tmp_path / "a.txt")
     with pytest.raises(ValidationError, match="root"):
         load(folder)
 
@@ -366,7 +382,7 @@ def test_imagenet50_takes_the_first_names_of_each_class(imagenet: Path) -> None:
 
 def test_only_pictures_right_in_the_class_folder_count(imagenet: Path) -> None:
     first = WNIDS[0]
-    strays = ["AAA.txt", "0.gif", ".a.JPEG", "._n_1.JPEG", "sub/0.JPEG", "0.JPEG/x.txt"]
+    strays = ["AAA.txt", "0.avif", ".a.JPEG", "._n_1.JPEG", "sub/0.JPEG", "0.JPEG/x.txt"]
     make(imagenet, [f"{first}/{name}" for name in strays] + [f"{first}/Z.Png", "n99999999/1.JPEG", "readme.txt"])
     chosen = ids(load(imagenet50, root=imagenet, per_class=2))
     assert chosen[:2] == [f"{first}/Z.Png", f"{first}/{first}_10.JPEG"]  # upper case first

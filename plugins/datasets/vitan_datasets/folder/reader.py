@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from pydantic import Field
 
-from vitan.data.images import IMAGE_SUFFIXES, fingerprint, is_image, open_image
+from vitan.data.images import IMAGE_SUFFIXES, fingerprint, is_image, is_unread_image, open_image
 from vitan.data.samples import Dataset, Sample
 from vitan.errors import DataError
 from vitan.options import Options
@@ -20,7 +21,7 @@ from ..trees import check_root, walk
 class FolderOptions(Options):
     """Where the pictures are and whether their folders are classes."""
 
-    root: Path = Field(description="folder with pictures, at any depth")
+    root: Path = Field(description="folder with pictures, at any depth, or a single picture")
     classes: Literal["auto", "yes", "no"] = Field(
         "auto", description="whether the folders right below ROOT are the classes (auto: if all pictures are in such)"
     )
@@ -45,7 +46,9 @@ class Folder(Dataset):
     Folders of ``ROLES`` say which pictures are in the bank and which are queries. Everything above then holds one level
     deeper, and folders of one name, such as ``query/cat`` and ``gallery/cat``, are one class.
 
-    Raises ``DataError`` if ``root`` is no folder, holds no picture, or, with ``classes="yes"`` or ``roles="yes"``, has
+    A ``root`` that is a single picture is a dataset of one.
+
+    Raises ``DataError`` if ``root`` is neither, holds no picture, or, with ``classes="yes"`` or ``roles="yes"``, has
     some beside the folders of classes or roles.
     """
 
@@ -53,8 +56,7 @@ class Folder(Dataset):
 
     def __init__(self, options: FolderOptions) -> None:
         super().__init__(options)
-        self._root = options.root
-        self._ids = _pictures(options.root)
+        self._root, self._ids, self._unread = _pictures(options.root)
         self._has_roles = _has_roles(self._ids, options)
         self._classes = _classes([self._below(id_) for id_ in self._ids], options)
         self._labels = {name: label for label, name in enumerate(self._classes)}
@@ -75,8 +77,21 @@ class Folder(Dataset):
         return fingerprint([self._root / id_ for id_ in self._ids], self._root, known)
 
     def which(self) -> str:
-        """The name of the folder."""
-        return self._root.resolve().name
+        """The name of the folder, or of the single picture."""
+        return Path(self.options.root).resolve().name
+
+    def notes(self) -> Sequence[str]:
+        """See ``Dataset``: files that look like pictures, and are of a format that is not read."""
+        if not self._unread:
+            return ()
+        kinds = Counter(Path(id_).suffix.lower() for id_ in self._unread)
+        counts = ", ".join(f"{number} {suffix}" for suffix, number in sorted(kinds.items()))
+        files = (
+            "1 file looks like a picture and is"
+            if len(self._unread) == 1
+            else (f"{len(self._unread)} files look like pictures and are")
+        )
+        return (f"{files} not read: {counts} ({self._unread[0]} for one); save them as JPEG or PNG",)
 
     def classes(self) -> Sequence[str]:
         """See ``Dataset``."""
@@ -87,14 +102,17 @@ class Folder(Dataset):
         return id_.partition("/")[2] if self._has_roles else id_
 
 
-def _pictures(root: Path) -> list[str]:
+def _pictures(root: Path) -> tuple[Path, list[str], list[str]]:
+    """The folder that ids are relative to, the ids of its pictures, and those of pictures that are not read."""
+    if root.is_file() and is_image(root.name):
+        return root.parent, [root.name], []
     check_root(root, "folder")
     files = [path.relative_to(root).as_posix() for path in walk(root)]
-    found = sorted((file for file in files if is_image(file)), key=os.fsencode)
-    if not found:
+    pictures, unread = (sorted(filter(kind, files), key=os.fsencode) for kind in (is_image, is_unread_image))
+    if not pictures:
         seen = f"{len(files)} files of other kinds" if files else "no files at all"
         raise DataError(f"{root}: no pictures; looked at any depth for {' '.join(IMAGE_SUFFIXES)} and found {seen}")
-    return found
+    return root, pictures, unread
 
 
 def _has_roles(ids: Sequence[str], options: FolderOptions) -> bool:
