@@ -13,6 +13,8 @@ from vitan.testing import check_dataset
 from vitan_datasets.davis2017 import vitan_datasets
 from vitan_datasets.davis2017.reader import Davis2017, Davis2017Options
 
+#: Names that climb out of the folder that they are joined to, on one system or the other.
+OUTSIDE = ("../..", "..", "/etc", "walk/../../x", "C:\\x", "..\\x")
 DAVIS = golden.FOLDER / "downstream" / "davis"
 
 
@@ -72,7 +74,14 @@ def test_a_video_without_a_folder(root):
         read(root)
 
 
-@pytest.mark.parametrize(("text", "said"), [("\n", "names no video"), ("walk\nwalk\n", "names walk twice")])
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("\n", "names no video"),
+        ("walk\nwalk\n", "names walk twice"),
+        *((f"walk\n{name}\n", "leads out of the folders") for name in OUTSIDE),
+    ],
+)
 def test_lists_that_cannot_be(root, text, said):
     (root / "ImageSets/2017/val.txt").write_text(text)
     with pytest.raises(DataError, match=said):
@@ -111,3 +120,23 @@ def test_the_miniature_tree():
     assert list(dict.fromkeys(dataset.groups())) == (DAVIS / "ImageSets/2017/val.txt").read_text().split()
     sample = dataset[0]
     assert sample.id_mask().shape == sample.image.size[::-1]
+
+
+def test_a_list_with_a_byte_order_mark_is_read(root):
+    (root / "ImageSets/2017/val.txt").write_bytes(b"\xef\xbb\xbfwalk\n")
+    assert read(root).groups() == ["walk"] * 3
+
+
+@pytest.mark.parametrize("orientation", range(2, 9))
+def test_frames_that_exif_turns_are_refused(root, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.new("RGB", (49, 35)).save(root / "JPEGImages/480p/walk/00001.jpg", exif=exif)
+    with pytest.raises(DataError, match=rf"00001.jpg: EXIF turns the frame \(orientation {orientation}\)"):
+        read(root)
+
+
+def test_sizes_are_checked_before_a_run(root):
+    Image.fromarray(np.zeros((35, 48), np.uint8)).save(root / "Annotations/480p/walk/00002.png")
+    with pytest.raises(DataError, match=r"00002.png: the mask has 48 x 35 pixels, and its frame 49 x 35"):
+        read(root)

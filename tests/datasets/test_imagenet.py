@@ -90,10 +90,11 @@ def test_classes_are_words_that_differ(root):
             f"{name},{WNIDS[t]}" for name, t in zip(VAL, TRUTH, strict=True))),
         ("val_labels.csv", "\n".join(f'"{name}";"{WNIDS[t]}"' for name, t in zip(VAL, TRUTH, strict=True))),
         ("val.txt", "\n".join(f"{name} {t}" for name, t in zip(VAL, TRUTH, strict=True))),
+        ("val.txt", "\ufeff" + "\n".join(f"{name} {t}" for name, t in zip(VAL, TRUTH, strict=True))),
         ("imagenet_2012_validation_synset_labels.txt", "\n".join(WNIDS[t] for t in TRUTH) + "\n"),
         ("ILSVRC2012_devkit_t12/data/ILSVRC2012_validation_ground_truth.txt", "\n".join(str(3 - t) for t in TRUTH)),
     ],
-    ids=["kaggle", "csv in val", "quoted", "txt", "synset labels", "devkit"],
+    ids=["kaggle", "csv in val", "quoted", "txt", "txt of Windows", "synset labels", "devkit"],
 )  # fmt: skip
 def test_a_flat_validation_folder_with_its_label_file(flat, place, text):
     file = flat / place

@@ -201,3 +201,31 @@ def test_the_tree_has_all_its_pairs():
     files = list((ROOT / "PairAnnotation/test").iterdir())
     assert sum(len(dataset[i].pairs) for i in range(len(dataset))) == len(files)
     assert json.loads(files[0].read_text())["category"] in dataset.groups()
+
+
+@pytest.mark.parametrize("key", ["src_imname", "trg_imname"])
+@pytest.mark.parametrize(
+    "name", ["../../secret.jpg", "/etc/hosts", "..", "", "..\\x.jpg", "sub/a.jpg", "a\0.jpg", 3, None]
+)
+def test_names_that_lead_out_of_the_category_are_refused(root, key, name):
+    file = min((root / "PairAnnotation" / "test").iterdir())
+    file.write_text(json.dumps({**json.loads(file.read_text()), key: name}))
+    with pytest.raises(DataError, match="is not the name of a picture"):
+        load(root)
+
+
+@pytest.mark.parametrize("content", [b"[" * 100_000, b'{"kps_ids": 1' + b"0" * 5000 + b"}", b"\xff", b""])
+def test_pairs_that_are_no_json_are_refused(root, content):
+    min((root / "PairAnnotation" / "test").iterdir()).write_bytes(content)
+    with pytest.raises(DataError, match="cannot be read as JSON"):
+        load(root)
+
+
+def test_an_absurd_number_is_refused_and_a_byte_order_mark_read(root):
+    file = min((root / "PairAnnotation" / "test").iterdir())
+    whole = file.read_bytes()
+    file.write_bytes(b"\xef\xbb\xbf" + whole)
+    assert len(load(root)) == 5
+    file.write_text(json.dumps({**json.loads(whole), "src_bndbox": [10**400, 0, 1, 1]}))
+    with pytest.raises(DataError, match="not the annotation of a pair"):
+        load(root)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from vitan.errors import DataError
+from vitan.files import read_text
 
 _WNID = re.compile(r"n\d{8}")
 
@@ -35,7 +36,7 @@ def read_labels(root: Path, folder: Path, names: Sequence[str], wnids: Sequence[
             f"{' or '.join(_READERS)}. Put one of them there, or sort the pictures into a folder for each class"
         )
     try:
-        known = reader(file, file.read_text(encoding="utf-8"), names, wnids)
+        known = reader(file, read_text(file), names, wnids)
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{file}: cannot be read: {error}") from error
     expected = frozenset(wnids)

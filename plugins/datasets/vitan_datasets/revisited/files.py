@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,9 @@ import numpy as np
 
 from vitan.data.samples import Box
 from vitan.errors import DataError
+from vitan.files import read_json
+
+from ..trees import is_inside
 
 KINDS = ("easy", "hard", "junk")
 
@@ -61,7 +63,7 @@ def _load(path: Path) -> Any:
 
         return load(path)
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return read_json(path)
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: cannot be read as JSON ({error}); get the file again") from error
 
@@ -71,7 +73,7 @@ def _names(path: Path, key: str, given: Any) -> tuple[str, ...]:
     if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) and name for name in names) or not names:
         raise DataError(f"{path}: {key} is not a list of names; get the file again")
     for name in names:
-        if Path(name).is_absolute() or ".." in Path(name).parts:
+        if not is_inside(name):
             raise DataError(f"{path}: {key} names {name!r}, which is not a picture in the folder jpg")
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
@@ -102,7 +104,7 @@ def _places(path: Path, name: str, kind: str, given: Any, images: int) -> tuple[
 def _numbers(path: Path, name: str, key: str, given: Any) -> Sequence[float]:
     try:
         values = np.asarray(given, np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         values = None
     if values is None or values.ndim != 1:
         raise DataError(f"{path}: {key} of query {name!r} is not a list of numbers; get the file again")

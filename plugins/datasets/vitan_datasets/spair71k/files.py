@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import re
@@ -14,6 +13,9 @@ from typing import Any
 
 from vitan.data.samples import Box, Pair, Point
 from vitan.errors import DataError
+from vitan.files import read_json
+
+from ..trees import is_inside
 
 #: The archive separates the category by a colon; copies for file systems that allow none have an underscore.
 _NAME = re.compile(r"(?P<id>[^-]+)-.+[:_](?P<category>[^:_]+)\.json")
@@ -71,7 +73,7 @@ def read_pair(name: PairName) -> tuple[str, Pair]:
     try:
         if content["category"] != name.category:
             raise DataError(f"{name.path}: the category inside is {content['category']!r}; rename the file")
-        source, target = (f"{name.category}/{content[key]}" for key in ("src_imname", "trg_imname"))
+        source, target = (_image(name, content[key]) for key in ("src_imname", "trg_imname"))
         points = {key: tuple(_point(point) for point in content[key]) for key in ("src_kps", "trg_kps")}
         names = tuple(point_name(name.category, str(number)) for number in content["kps_ids"])
         if len({len(names), *map(len, points.values())}) > 1:
@@ -87,7 +89,7 @@ def read_pair(name: PairName) -> tuple[str, Pair]:
             target_box=_box(content["trg_bndbox"]),
             facts={key: content[key] for key in _FACTS if key in content},
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise DataError(f"{name.path}: not the annotation of a pair ({error!r})") from error
     return source, pair
 
@@ -99,7 +101,7 @@ def read_image(root: Path, image: str) -> tuple[Box, Mapping[str, Point]]:
     try:
         points = {number: _point(point) for number, point in content["kps"].items() if point is not None}
         return _box(content["bndbox"]), {point_name(category, number): point for number, point in points.items()}
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
         raise DataError(f"{path}: not the annotation of a picture ({error!r})") from error
 
 
@@ -124,6 +126,14 @@ def _category(path: Path) -> str:
     return match["category"]
 
 
+def _image(pair: PairName, name: Any) -> str:
+    if not isinstance(name, str) or not is_inside(name) or "/" in name or "\\" in name or not name.strip("."):
+        raise DataError(
+            f"{pair.path}: {name!r} is not the name of a picture of {pair.category}; mend or remove the file"
+        )
+    return f"{pair.category}/{name}"
+
+
 def _point(values: Any) -> Point:
     x, y = map(float, values)
     if not (math.isfinite(x) and math.isfinite(y)):
@@ -140,6 +150,6 @@ def _box(values: Any) -> Box:
 
 def _read(path: Path) -> Any:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return read_json(path)
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: cannot be read as JSON ({error}); unpack the archive of SPair-71k again") from error
