@@ -85,7 +85,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
     if head[8:9] == b"{" and int.from_bytes(head[:8], "little") <= path.stat().st_size - 8:
         return _read_safetensors(path)
     if head[0] == 0x80 and head[1:2] in (b"\2", b"\3", b"\4", b"\5"):
-        return _read_pickle(path, "bare pickle of a")
+        return _read_pickle(path, "bare pickle")
     raise _not_a_checkpoint(path, head)
 
 
