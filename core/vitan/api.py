@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .errors import StoreError, UsageError, VitanError
-from .registry.plugins import Plugins, installed
+from .registry.plugins import Given, plugins_from
 
 if TYPE_CHECKING:
     from .analysis.records import Record
@@ -49,7 +49,7 @@ def run(
     on_error: str = "stop",
     output: str | Path | None = None,
     figures: bool = True,
-    plugins: Plugins | None = None,
+    plugins: Given = None,
     progress: Reporter | None = None,
 ) -> Results:
     """Run analyses on models, one pass per model, and give back what they found.
@@ -57,7 +57,8 @@ def run(
     ``analyses`` are names, or names with their options: ``{"knn": {"k": [20]}}``. ``models`` are names, or names with
     weights of one's own: ``{"dino-B16": "my.pth"}``. ``dataset`` is a name, or a folder of pictures. The rest is what
     the command line calls by the same words. Stored state is kept and reused; with ``output`` everything is written
-    there, as ``vitan run`` writes it. ``progress`` is told how far it is; nothing is printed without.
+    there, as ``vitan run`` writes it. ``plugins`` are files, models and datasets to use besides what is installed.
+    ``progress`` is told how far it is; nothing is printed without.
 
     Raises ``UsageError`` before any weight is loaded for what cannot work, and the error of a model that is alone. Of
     several models or analyses, what fails is in ``failed``.
@@ -82,7 +83,7 @@ def run_plan(
     *,
     output: str | Path | None = None,
     figures: bool = True,
-    plugins: Plugins | None = None,
+    plugins: Given = None,
     progress: Reporter | None = None,
 ) -> Results:
     """The same for a plan. Each model is run and written before the next one starts; numbers before figures."""
@@ -92,8 +93,8 @@ def run_plan(
     from .results.results import Results
     from .results.save import Silent, compare_findings
 
-    plugins, reporter = plugins or installed(), progress or Silent()
-    job = prepare(resolve(plan, plugins), plugins)
+    known, reporter = plugins_from(plugins), progress or Silent()
+    job = prepare(resolve(plan, known), known)
     root = None if output is None else Path(output)
     if root is not None:
         make_writable(root, "--output {folder}: nothing can be written there ({why}); choose another")
@@ -142,25 +143,25 @@ def _run_one(
     return written
 
 
-def check(plan: Plan, *, plugins: Plugins | None = None) -> list[str]:
+def check(plan: Plan, *, plugins: Given = None) -> list[str]:
     """Everything that is wrong with a plan, a line each; empty for one that can be run. No weight is loaded."""
     from .engine.check import problems
 
-    return problems(plan, plugins or installed())
+    return problems(plan, plugins_from(plugins))
 
 
-def dataset_named(name: str, *, plugins: Plugins | None = None) -> DatasetPlan:
+def dataset_named(name: str, *, plugins: Given = None) -> DatasetPlan:
     """A dataset by its name, or the pictures below a folder that exists; raises ``UsageError`` for another path."""
     from .engine.plan import dataset_named as named
 
-    return named(name, plugins or installed())
+    return named(name, plugins_from(plugins))
 
 
-def explain(plan: Plan, *, plugins: Plugins | None = None) -> list[tuple[str, str]]:
+def explain(plan: Plan, *, plugins: Given = None) -> list[tuple[str, str]]:
     """What a plan comes down to here, as rows of words; raises ``UsageError`` for one that cannot be run."""
     from .engine.check import explain as of
 
-    return of(plan, plugins or installed())
+    return of(plan, plugins_from(plugins))
 
 
 def make_plan(content: dict[str, Any], where: str = "plan") -> Plan:
@@ -183,7 +184,7 @@ def load_results(
     analysis: str = "*",
     dataset: str = "*",
     model: str = "*",
-    plugins: Plugins | None = None,
+    plugins: Given = None,
 ) -> Results:
     """What earlier runs have written below ``folder``; needs neither weights nor pictures, nor torch for the numbers.
 
@@ -193,8 +194,8 @@ def load_results(
     from .results.load import load_comparison, load_finding
     from .results.results import Results
 
-    root = Path(folder)
-    findings = tuple(load_finding(path, plugins) for path in find(root, analysis, dataset, model))
+    root, known = Path(folder), None if plugins is None else plugins_from(plugins)
+    findings = tuple(load_finding(path, known) for path in find(root, analysis, dataset, model))
     comparisons = tuple(load_comparison(path) for path in find_comparisons(root, analysis, dataset))
     return Results(findings=findings, comparisons=comparisons if model == "*" else (), folder=root)
 
@@ -267,7 +268,7 @@ def load_model(
     blocks: str | Sequence[str] = "all",
     device: str = "auto",
     dtype: str = "float32",
-    plugins: Plugins | None = None,
+    plugins: Given = None,
 ) -> Model:
     """A model with its weights, to look into with ``Model.read``; raises ``UsageError`` and ``WeightsError``."""
     import torch
@@ -276,7 +277,7 @@ def load_model(
     from .models.model import load_model as load
 
     return load(
-        (plugins or installed()).model(name),
+        plugins_from(plugins).model(name),
         weights=None if weights is None else Path(weights).expanduser(),
         blocks=[blocks] if isinstance(blocks, str) else list(blocks),
         device=best_device() if device == "auto" else device,
@@ -284,7 +285,7 @@ def load_model(
     )
 
 
-def load_dataset(dataset: str | Path | DatasetSpec, *, plugins: Plugins | None = None, **options: Any) -> Dataset:
+def load_dataset(dataset: str | Path | DatasetSpec, *, plugins: Given = None, **options: Any) -> Dataset:
     """A dataset with its options, by name or as a folder of pictures: ``load_dataset("shapes", per_class=4)``.
 
     Raises ``OptionError`` for options that it does not have, and ``DataError`` where it is not as expected.
@@ -293,7 +294,7 @@ def load_dataset(dataset: str | Path | DatasetSpec, *, plugins: Plugins | None =
     from .engine.plan import DatasetPlan
 
     if isinstance(dataset, (str, Path)):
-        known = plugins or installed()
+        known = plugins_from(plugins)
         named = dataset_named(str(dataset), plugins=known)
         spec, options = known.datasets.get(named.name), {**named.options, **options}
     else:
@@ -308,19 +309,19 @@ def stored_states(folder: Path) -> Iterator[tuple[Path, Mapping[str, Any]]]:
     yield from Store(folder)
 
 
-def list_models(pattern: str = "*", *, plugins: Plugins | None = None) -> list[str]:
+def list_models(pattern: str = "*", *, plugins: Given = None) -> list[str]:
     """The names of the models that are installed and match, such as ``*-B16``."""
-    return [spec.name for _, spec in (plugins or installed()).models if fnmatchcase(spec.name, pattern)]
+    return [spec.name for _, spec in plugins_from(plugins).models if fnmatchcase(spec.name, pattern)]
 
 
-def list_analyses(*, plugins: Plugins | None = None) -> list[str]:
+def list_analyses(*, plugins: Given = None) -> list[str]:
     """The names of the analyses that are installed."""
-    return [spec.name for _, spec in (plugins or installed()).probes]
+    return [spec.name for _, spec in plugins_from(plugins).probes]
 
 
-def list_datasets(*, plugins: Plugins | None = None) -> list[str]:
+def list_datasets(*, plugins: Given = None) -> list[str]:
     """The names of the datasets that are installed."""
-    return [spec.name for _, spec in (plugins or installed()).datasets]
+    return [spec.name for _, spec in plugins_from(plugins).datasets]
 
 
 def _pairs(given: Any, default: Any) -> list[tuple[str, Any]]:

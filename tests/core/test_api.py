@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import pytest
 
 import vitan
 from toys import toy_plugins
-from vitan.errors import MismatchError, PlanError, StoreError, UnknownNameError, UsageError
+from vitan.errors import MismatchError, PlanError, PluginError, StoreError, UnknownNameError, UsageError
 from vitan.registry.plugins import Plugins
 
 ROOT = Path(__file__).parents[2]
@@ -168,3 +169,22 @@ def test_names_are_listed_and_datasets_opened(plugins: Plugins) -> None:
     assert "sharpness" in vitan.list_analyses(plugins=plugins)
     assert "pictures" in vitan.list_datasets(plugins=plugins)
     assert len(vitan.load_dataset("pictures", plugins=plugins)) == 11
+
+
+def test_a_script_brings_files_models_and_datasets_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import toys
+
+    monkeypatch.setenv("VITAN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("vitan.registry.plugins.distributions", lambda: ())
+    small = vitan.DatasetSpec(name="small", summary="three", load=lambda: toys.Pictures)
+    own = replace(toys.SHALLOW, name="mine-T8")
+    plugins = [toys.__file__, small, own]
+    found = vitan.run("sharpness", ["toy-T8", "mine-T8"], "small", dataset_options={"count": 3}, plugins=plugins)
+    assert [(each.model, each.dataset, each.n) for each in found] == [("toy-T8", "small", 3), ("mine-T8", "small", 3)]
+    assert "mine-T8" in vitan.list_models(plugins=plugins)
+    assert vitan.list_models(plugins=own) == ["mine-T8"]
+    probe = vitan.ProbeSpec(name="gaze", summary="somewhere", load=lambda: toys.Sharpness)
+    with pytest.raises(PluginError, match="'gaze' is neither a ModelSpec nor a DatasetSpec: name the file"):
+        vitan.run("gaze", "toy-T8", plugins=[probe])
+    with pytest.raises(PluginError, match=r"none\.py"):
+        vitan.list_models(plugins=["none.py"])

@@ -13,7 +13,7 @@ from functools import cache
 from importlib.metadata import EntryPoint, distributions
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeAlias
 
 import pluggy
 
@@ -116,6 +116,15 @@ class Plugins:
             self._registry(spec).add(provider, spec)
         self.loaded.append(Loaded(provider, where, len(specs), tuple(heavy)))
 
+    def add(self, spec: Spec) -> None:
+        """Register one model or dataset of a script; raises ``PluginError`` for anything else."""
+        if not isinstance(spec, (ModelSpec, DatasetSpec)):
+            raise PluginError(
+                f"{getattr(spec, 'name', spec)!r} is neither a ModelSpec nor a DatasetSpec: name the file of its "
+                "plugin instead, because what an analysis has stored is found by where it comes from"
+            )
+        self._registry(spec).add(Provider("script", ""), spec)
+
     def model(self, name: str) -> ModelSpec:
         """The model of that name or alias, or of a catalog (``timm:vit_tiny_patch16_224``).
 
@@ -171,6 +180,28 @@ class Plugins:
             if isinstance(spec, kind):
                 return registry
         raise PluginError(f"{spec!r} is of no known kind")
+
+
+#: Plugins to use: None are those that are installed; files, models and datasets are used besides them.
+Given: TypeAlias = "Plugins | Iterable[str | Path | Spec] | None"
+
+
+def plugins_from(given: Given) -> Plugins:
+    """What is meant; raises ``PluginError`` for a file or a spec that cannot be used."""
+    if given is None:
+        return installed()
+    if isinstance(given, Plugins):
+        return given
+    if isinstance(given, (str, Path, Spec)):
+        given = [given]
+    plugins = Plugins()
+    plugins.load_installed()
+    for one in given:
+        if isinstance(one, Spec):
+            plugins.add(one)
+        else:
+            plugins.load_file(Path(one).expanduser())
+    return plugins
 
 
 @cache
