@@ -1,4 +1,8 @@
-"""What stored state depends on: whatever changes a number of a unit is in the key that finds it."""
+"""What stored state depends on: whatever changes a number of a unit is in the key that finds it.
+
+What an installed distribution brings goes by its name and version. What a plugin file brings goes by the sha256 of the
+file, whatever it is called and whoever else uses its names.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +17,7 @@ from ..data.preparation import Preparation
 from ..data.views import View
 from ..models.model import Model
 from ..options import Options
+from ..registry.files import source_of
 from .job import Analysis, Job
 from .plan import Plan
 from .schedule import Partition, Sharing
@@ -20,13 +25,14 @@ from .schedule import Partition, Sharing
 
 def of_probe(analysis: Analysis) -> dict[str, Any]:
     """Which recording it is, where that is the analysis itself."""
-    name = [analysis.spec.name, analysis.provider.partition(" ")[0], analysis.kind.version]
+    plugin = analysis.spec.source or analysis.provider.partition(" ")[0]
+    name = [analysis.spec.name, plugin, analysis.kind.version]
     return {"probe": name, "options": analysis.options.seen()}
 
 
 def of_shared(kind: type[Recording], options: Options) -> dict[str, Any]:
     """Which recording it is, where analyses share it: by its declared name, wherever the class lives."""
-    return {"recording": [kind.name, kind.version], "options": options.seen()}
+    return {"recording": [kind.name, kind.version, *_file(source_of(kind))], "options": options.seen()}
 
 
 def of_place(
@@ -35,7 +41,7 @@ def of_place(
     """Which images a shard holds, in which view and which batches, whatever is made of them."""
     batching = asdict(sharing.batching)
     return {
-        "dataset": [job.dataset_spec.name, job.fingerprint],
+        "dataset": [job.dataset_spec.name, job.fingerprint, *_file(job.dataset_spec.source)],
         "view": [view.name, model.spec.image_size, model.spec.patch],
         "batching": batching if partition.order is None else {**batching, "n": partition.n},
         "images": [partition.bounds[shard.start], partition.bounds[shard.stop]],
@@ -49,6 +55,7 @@ def of_unit(what: Mapping[str, Any], place: Mapping[str, Any], model: Model, pla
         **what,
         **place,
         "model": spec.name,
+        **({"model_file": spec.source} if spec.source else {}),
         "weights": model.tensors,  # not of the file: how it is converted matters too
         "normalise": [spec.mean, spec.std],
         "blocks": model.info.blocks,
@@ -61,7 +68,12 @@ def of_preparation(preparation: Preparation, place: Mapping[str, Any], grid: tup
     """What a shard's preparation depends on: no model, but its patch grid."""
     return {
         **place,
-        "preparation": [preparation.name, preparation.version],
+        "preparation": [preparation.name, preparation.version, *_file(source_of(type(preparation)))],
         "fields": asdict(preparation),  # type: ignore[call-overload]  # every preparation is a dataclass
         "grid": grid,
     }
+
+
+def _file(source: str) -> list[str]:
+    """The digest of a plugin file, where there is one."""
+    return [source] if source else []

@@ -20,6 +20,7 @@ from .isolation import blaming, forget
 from .job import Analysis, Job
 from .loader import Loader, Prepared, Skipped
 from .progress import Reporter
+from .provenance import circumstances
 from .schedule import Sharing, partition_of
 from .store import Store, Unit
 
@@ -43,8 +44,8 @@ class Track:
     """One recording of a pass, and what it has seen so far.
 
     ``contents`` are what its stored units depend on, shard by shard, and ``keys`` the names that follow from these.
-    ``reused`` says that everything it has taken so far was stored before. ``owner`` is who is to blame for ``error``,
-    after which it sees nothing more.
+    ``reused`` says that everything it has taken so far was stored before, and ``made_by`` under which circumstances
+    each such unit was. ``owner`` is who is to blame for ``error``, after which it sees nothing more.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Track:
     images: list[Named] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
     reused: bool = True
+    made_by: list[Mapping[str, Any]] = field(default_factory=list)
     error: VitanError | None = None
 
     def take(self, unit: Unit, *, stored: bool) -> None:
@@ -70,6 +72,8 @@ class Track:
         self.images += [Named(*image) for image in unit.notes["images"]]
         self.skipped += [Skipped(*image) for image in unit.notes["skipped"]]
         self.reused &= stored
+        if stored:
+            self.made_by.append(unit.notes["made_by"])
 
 
 class Pass:
@@ -89,6 +93,7 @@ class Pass:
             model.info.layout.grid,
             skip=job.plan.on_error == "skip",
         )
+        self._circumstances = circumstances(job.plan.device)
         self._checked = False
 
     def run(self) -> dict[str, Track]:
@@ -204,11 +209,12 @@ class Pass:
                         tensors.update({f"{position}.{name}": tensor for name, tensor in parts.items()})
             self._reporter.advance(len(self.partition.indices(index)))
         for preparation, tensors in fresh.items():
-            self._store.put(self._preparing(preparation, number), tensors, {})
+            self._store.put(self._preparing(preparation, number), tensors, {"made_by": self._circumstances})
         for track, recording in zip(tracks, recordings, strict=True):
             _attempt(track, "finish", recording.finish)
         skipped = [astuple(image) for image in self._loader.skipped]
-        return recordings, {"images": [astuple(image) for image in images], "skipped": skipped}
+        named = [astuple(image) for image in images]
+        return recordings, {"images": named, "skipped": skipped, "made_by": self._circumstances}
 
     def _preparing(self, preparation: Preparation, number: int) -> dict[str, Any]:
         return keys.of_preparation(preparation, self._places[number], self.model.info.layout.grid)

@@ -31,7 +31,8 @@ class Outcome:
     ``weights`` is the sha256 of the file of weights, and ``origin`` says where they came from. ``probe`` holds the
     merged state, for analyses that compare models. ``units`` names the stored units that it was merged from, shard by
     shard: those of the probe itself under "", those of each thing that it shares under its attribute. ``place`` says
-    what they depend on besides the model: which images, in which view and batches.
+    what they depend on besides the model: which images, in which view and batches. ``made_by`` holds, each once, the
+    circumstances under which units were made that were there before (see ``provenance.circumstances``).
     """
 
     analysis: Analysis
@@ -45,6 +46,7 @@ class Outcome:
     reused: bool
     units: Mapping[str, Sequence[str]]
     place: Mapping[str, Any]
+    made_by: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def model(self) -> ModelInfo:
@@ -151,6 +153,7 @@ def _outcome(job: Job, part: ModelPlan, one: Pass, analysis: Analysis, tracks: M
         reused=all(track.reused for track in behind.values()),
         units={name: track.keys for name, track in behind.items()},
         place=one.place(),
+        made_by=tuple(_distinct(facts for track in behind.values() for facts in track.made_by)),
     )
 
 
@@ -181,6 +184,14 @@ def filled(records: Iterable[Record], analysis: Analysis, *, n: int, **provenanc
         return replace(record, **fields, n=n if record.n is None else record.n)
 
     return tuple(one(record) for record in records)
+
+
+def _distinct(facts: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    distinct: list[Mapping[str, Any]] = []
+    for fact in facts:
+        if fact not in distinct:
+            distinct.append(fact)
+    return distinct
 
 
 def _check_skipped(job: Job, skipped: Sequence[Skipped]) -> None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import difflib
-import importlib.util
 import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.metadata import EntryPoint, distributions
 from pathlib import Path
@@ -19,6 +18,7 @@ import pluggy
 
 from ..errors import PluginError, UnknownNameError
 from . import hooks as hookspecs
+from .files import import_file
 from .names import Provider, Registry
 from .specs import DatasetSpec, ImporterSpec, ModelCatalog, ModelSpec, ProbeSpec, Spec
 
@@ -97,18 +97,23 @@ class Plugins:
             return
         try:
             with _watch_imports() as heavy:
-                module = _import_file(path)
-            self.register(provider, str(path), module, heavy)
+                module, source = import_file(path)
+            self.register(provider, str(path), module, heavy, source)
         except _ANY as error:
             raise PluginError(f"plugin file {path} cannot be used: {type(error).__name__}: {error}") from error
 
-    def register(self, provider: Provider, where: str, module: ModuleType, heavy: Iterable[str] = ()) -> None:
-        """Register a module's hooks; raises what is wrong with it and leaves nothing of it behind."""
+    def register(
+        self, provider: Provider, where: str, module: ModuleType, heavy: Iterable[str] = (), source: str = ""
+    ) -> None:
+        """Register a module's hooks; raises what is wrong with it and leaves nothing of it behind.
+
+        ``source`` is the sha256 of a module that is a plugin by itself; its specs keep it.
+        """
         name = f"{provider.name}:{where}"
         self._manager.register(module, name)
         try:
             self._check_hook_names(module)
-            specs = list(self._collect(module))
+            specs = [replace(spec, source=source) if source else spec for spec in self._collect(module)]
         except BaseException:
             self._manager.unregister(name=name)
             raise
@@ -132,7 +137,9 @@ class Plugins:
         """
         catalog, colon, rest = name.partition(":")
         if colon and self.catalogs.providers(catalog):
-            return self.catalogs.get(catalog).spec(rest)
+            serving = self.catalogs.get(catalog)
+            spec = serving.spec(rest)
+            return replace(spec, source=serving.source) if serving.source else spec
         try:
             return self.models.get(name)
         except UnknownNameError as error:
@@ -219,15 +226,3 @@ def _watch_imports() -> Iterator[list[str]]:
     heavy: list[str] = []
     yield heavy
     heavy.extend(name for name in HEAVY if name in sys.modules and name not in before)
-
-
-def _import_file(path: Path) -> ModuleType:
-    if not path.is_file():
-        raise FileNotFoundError("there is no such file")
-    spec = importlib.util.spec_from_file_location(f"vitan_file_plugin_{path.stem}", path)
-    if spec is None or spec.loader is None:
-        raise ImportError("it is not a Python file; the name must end in .py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # so that what it defines can be pickled
-    spec.loader.exec_module(module)
-    return module

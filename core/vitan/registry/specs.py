@@ -37,13 +37,15 @@ class Spec:
     """What every spec has.
 
     ``name`` is words of letters and digits joined by ``-`` and starts in lower case; ``summary`` is one line. A catalog
-    calls its models by its own name, a colon, and the library's name.
+    calls its models by its own name, a colon, and the library's name. ``source`` is filled in by the loader: the sha256
+    of the plugin file that the spec comes from, and empty for an installed distribution.
 
     Raises ``ValueError`` for a malformed name or an empty summary.
     """
 
     name: str
     summary: str
+    source: str = ""
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):

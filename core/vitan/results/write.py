@@ -13,10 +13,10 @@ from ..analysis.records import SCHEMA, Result
 from ..engine.isolation import blaming
 from ..engine.job import Job
 from ..engine.plan import AnalysisPlan, Plan
+from ..engine.provenance import provenance
 from ..engine.runner import Outcome, filled
 from ..files import replacing_folder
 from .folder import IMAGES, PLAN, PROVENANCE, comparison_place, place, write_result
-from .provenance import provenance
 
 _NAMED = 200_000  # so many images are listed by name
 
@@ -92,11 +92,28 @@ def _provenance(outcome: Outcome, job: Job) -> dict[str, object]:
         "weights": {"sha256": outcome.weights, "origin": outcome.origin},
         "probe": {"name": outcome.analysis.spec.name, "version": outcome.analysis.kind.version},
         "provider": outcome.analysis.provider,
+        "plugin_files": _plugin_files(outcome, job),
         "plan_sha256": _own_plan(outcome, job).digest(),
         "dataset": {"name": job.dataset_name, "fingerprint": job.fingerprint, "images": job.n},
         "skipped": [{"index": skipped.index, "why": skipped.why} for skipped in outcome.skipped],
         "headline": list(outcome.result.headline),
-        "state": {"units": dict(outcome.units), "place": dict(outcome.place), "reused": outcome.reused},
+        "state": {
+            "units": dict(outcome.units),
+            "place": dict(outcome.place),
+            "reused": outcome.reused,
+            "made_by": list(outcome.made_by),
+        },
         "schema": SCHEMA,
         **provenance(job.plan.device),
     }
+
+
+def _plugin_files(outcome: Outcome, job: Job) -> dict[str, str]:
+    """The sha256 of each plugin file that had a part in it, by what it brought."""
+    models = {part.name: spec.source for part, spec in job.models}
+    sources = {
+        "analysis": outcome.analysis.spec.source,
+        "model": models[outcome.part.name],
+        "dataset": job.dataset_spec.source,
+    }
+    return {what: source for what, source in sources.items() if source}

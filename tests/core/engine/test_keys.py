@@ -34,12 +34,12 @@ class Area(Preparation):
 
 
 MODEL = SimpleNamespace(
-    spec=SimpleNamespace(name="toy-T8", image_size=32, patch=8, mean=(0.5, 0.5, 0.5), std=(0.2, 0.2, 0.2)),
+    spec=SimpleNamespace(name="toy-T8", source="", image_size=32, patch=8, mean=(0.5, 0.5, 0.5), std=(0.2, 0.2, 0.2)),
     info=SimpleNamespace(name="toy-T8@mine", blocks=(0, 2), layout=TokenLayout(("cls",), (4, 4))),
     tensors="abc",
 )
 JOB = SimpleNamespace(
-    dataset_spec=SimpleNamespace(name="pictures"),
+    dataset_spec=SimpleNamespace(name="pictures", source=""),
     fingerprint="f1",
     plan=SimpleNamespace(dtype="float16", device="cuda:1", limit=7),
 )

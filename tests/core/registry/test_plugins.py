@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
+import os
+import pickle
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -11,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from vitan.errors import NameConflictError, PluginError, UnknownNameError
+from vitan.registry.files import import_file, source_of
 from vitan.registry.plugins import Plugins
 
 Install = Callable[..., str]
@@ -357,6 +361,35 @@ def test_a_file_that_is_given_twice_is_one_plugin(tmp_path):
     for _ in range(2):
         plugins.load_file(tmp_path / "mine.py")
     assert names(plugins) == {"models": ["mine-B16"]}
+
+
+def test_a_file_is_known_by_what_is_in_it(install, tmp_path):
+    """Even where size and time stay the same, by which Python would find the code that it has kept of an older file."""
+    install("first", one=model("a-B16"))
+    path = tmp_path / "mine.py"
+    sources = []
+    for name in ("x-B16", "y-B16"):
+        path.write_text(model(name))
+        os.utime(path, (1_000_000_000, 1_000_000_000))
+        plugins = load()
+        plugins.load_file(path)
+        sources.append(plugins.model(name).source)
+        assert sources[-1] == hashlib.sha256(path.read_bytes()).hexdigest()
+        assert plugins.model("a-B16").source == ""
+    assert sources[0] != sources[1]
+
+
+def test_classes_of_two_files_of_one_name_know_their_files(tmp_path):
+    kinds = []
+    for number in range(2):
+        path = tmp_path / str(number) / "mine.py"
+        path.parent.mkdir()
+        path.write_text(f"class Kept:\n    number = {number}\n")
+        module, source = import_file(path)
+        assert source_of(module.Kept) == source
+        kinds.append(module.Kept)
+    assert [pickle.loads(pickle.dumps(kind)).number for kind in kinds] == [0, 1]
+    assert source_of(Plugins) == ""
 
 
 @pytest.mark.parametrize("kind", BROKEN)

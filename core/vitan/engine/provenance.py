@@ -1,4 +1,4 @@
-"""How numbers were made: versions, machine and code, written beside every result."""
+"""How numbers were made: versions and machine, kept with every stored unit and written beside every result."""
 
 from __future__ import annotations
 
@@ -15,8 +15,13 @@ _PACKAGES = ("vitan", "torch", "timm", "open_clip_torch", "numpy", "pillow")
 
 def provenance(device: str) -> dict[str, Any]:
     """Facts about this run that do not belong in the plan: they should not matter, and are kept in case they do."""
+    now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+    return {"when": now, **circumstances(device)}
+
+
+def circumstances(device: str) -> dict[str, Any]:
+    """The same without the time: equal for whatever one machine computes with the same software."""
     return {
-        "when": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "python": platform.python_version(),
         "system": platform.platform(),
         "processor": platform.processor() or platform.machine(),
