@@ -55,6 +55,11 @@ class Batch:
         ends = [[(w.top + w.own.shape[0], w.left + w.own.shape[1]) for w in own] for own in self._by_image()]
         return [(max(row for row, _ in of), max(column for _, column in of)) for of in ends]
 
+    @property
+    def names(self) -> list[str]:
+        """What each row of the pixels is called in messages: its picture's id."""
+        return [self.samples[window.image].id for window in self.windows]
+
     def stitch(self, patches: Tensor) -> list[Tensor]:
         """Patches (window, patch, channel) as each picture's whole grid (row, column, channel).
 

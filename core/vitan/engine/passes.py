@@ -233,7 +233,7 @@ class Pass:
         taps = frozenset().union(*(recording.taps for recording in recordings))
         wanted = dict.fromkeys(self.model.info.blocks, taps)
         if not self._checked:
-            self.model.check_recording(wanted, batch.pixels[:1])
+            self.model.check_recording(wanted, batch.pixels[:1], images=batch.names[:1])
             self._checked = True
 
         def on_block(block: int, caught: Mapping[str, Tensor]) -> None:
@@ -244,7 +244,7 @@ class Pass:
             if all(track.error for track in tracks):
                 raise tracks[0].error or AssertionError("all have failed")
 
-        with self.model.record(wanted, on_block):
+        with self.model.record(wanted, on_block, images=batch.names):
             self.model.forward(batch.pixels)
 
 

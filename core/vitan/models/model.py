@@ -19,9 +19,6 @@ from .reading import Images, Reading, numbers_of, pixels_of
 from .recorder import OnBlock, Recorder
 from .weights import Fitted, Progress, file_sha256, fit, locate, state_sha256
 
-#: How far an output may move when recording replaces a fused kernel by the plain one, relative to its largest value.
-RECORDING_TOLERANCE = {torch.float32: 5e-5, torch.float16: 2e-2, torch.bfloat16: 1e-1}
-
 
 @dataclass(frozen=True, kw_only=True)
 class Model:
@@ -41,9 +38,11 @@ class Model:
     origin: str
     fitted: Fitted | None = None
 
-    def record(self, wanted: Mapping[int, Collection[str]], on_block: OnBlock) -> Recorder:
+    def record(
+        self, wanted: Mapping[int, Collection[str]], on_block: OnBlock, *, images: Sequence[str] = ()
+    ) -> Recorder:
         """A context in which ``forward`` hands the wanted taps to ``on_block``; see ``Recorder``."""
-        return Recorder(self.module, self.taps, wanted, on_block)
+        return Recorder(self.module, self.taps, wanted, on_block, images=images)
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Run the model on normalised pixels (batch, 3, height, width), on its device and in its dtype."""
@@ -91,11 +90,17 @@ class Model:
         return Reading({key: torch.cat(tensors) for key, tensors in parts.items()}, self.info.depth)
 
     def check_recording(
-        self, wanted: Mapping[int, Collection[str]], pixels: Tensor, on_block: OnBlock = lambda *_: None
+        self,
+        wanted: Mapping[int, Collection[str]],
+        pixels: Tensor,
+        on_block: OnBlock = lambda *_: None,
+        *,
+        images: Sequence[str] = (),
     ) -> None:
-        """Run with and without recording; ``on_block`` sees what was recorded.
+        """Run with and without recording; ``on_block`` sees what was recorded, ``images`` names the pixels' rows.
 
-        Raises ``RecordingError`` if that changed the output, or if an attention map is not one between the tokens.
+        Raises ``RecordingError`` if that changed one bit of the output, if an attention map is not one between the
+        tokens or not the one that the module used, or if a block gave a value that is not finite.
         """
 
         def check(block: int, taps: Mapping[str, Tensor]) -> None:
@@ -103,10 +108,14 @@ class Model:
             on_block(block, taps)
 
         plain = self.forward(pixels)
-        with self.record(wanted, check):
-            recorded = self.forward(pixels)
-        off = float((recorded.float() - plain.float()).abs().max() / plain.float().abs().max().clamp(min=1e-12))
-        if not off <= RECORDING_TOLERANCE.get(plain.dtype, 5e-5):
+        try:
+            with Recorder(self.module, self.taps, wanted, check, images=images, checking=True):
+                recorded = self.forward(pixels)
+        except RecordingError as error:
+            shown = f" (seen at {images[0]})" if images and images[0] not in str(error) else ""
+            raise RecordingError(f"{self.info.name}: {error}{shown}") from error
+        if not torch.allclose(recorded, plain, rtol=0, atol=0, equal_nan=True):
+            off = float((recorded.float() - plain.float()).abs().max() / plain.float().abs().max().clamp(min=1e-12))
             raise RecordingError(
                 f"recording {self.info.name} changed its output by {off:.1e} of its largest value; "
                 "the numbers would not be this model's. Please report the architecture."

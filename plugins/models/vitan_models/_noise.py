@@ -41,8 +41,6 @@ class _Attention(nn.Module):
         super().__init__()
         self._draw, self._place = source.draw, place
         self.num_heads = heads
-        self.fused_attn = True  # as in timm: whether the maps stay inside the kernel
-        self.attn_drop = nn.Dropout(0.0)
 
     def forward(self, x: Tensor) -> Tensor:
         _, tokens, channels = x.shape
@@ -52,10 +50,7 @@ class _Attention(nn.Module):
         weights = self._draw(f"{place} attention", heads, tokens, tokens).to(x)  # (batch, head, query, key)
         scale = q.shape[-1] ** -0.5
         bias = weights.log() - q * scale @ k.transpose(-2, -1)
-        if self.fused_attn:
-            F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
-        else:
-            self.attn_drop((q * scale @ k.transpose(-2, -1) + bias).softmax(-1))
+        F.scaled_dot_product_attention(q, k, v, attn_mask=bias)  # seen by whoever reads attention; nothing comes of it
         return self._draw(f"{place} mid", tokens, channels).to(x)
 
 

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from vitan.anatomy import OPEN_CLIP, TAPS, TIMM, TapMap
 from vitan.errors import MismatchError, RecordingError
+from vitan.models import attention as attention_module
 from vitan.models.recorder import Recorder
 
 ALL = frozenset(TAPS)
@@ -144,17 +145,39 @@ def test_attention_times_values_is_the_attention_branch(kind, pixels):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_both_ways_to_read_attention_agree(kind, pixels):
-    """Asking for q as well sends the attention through interception instead of the module's own softmax."""
+def test_what_is_read_does_not_depend_on_what_else_is_read(kind, pixels):
     make, taps = KINDS[kind]
     model = make()
-    _, alone = _record(model, taps, {"attention"}, pixels)
-    _, intercepted = _record(model, taps, {"attention", "q", "k"}, pixels)
-    _, with_values = _record(model, taps, {"attention", "v"}, pixels)
-    for block in alone:
-        assert torch.allclose(alone[block]["attention"].sum(-1), torch.ones(()), atol=1e-6)
-        torch.testing.assert_close(alone[block]["attention"], intercepted[block]["attention"], atol=1e-6, rtol=1e-5)
-        torch.testing.assert_close(alone[block]["attention"], with_values[block]["attention"], atol=1e-6, rtol=1e-5)
+    _, whole = _record(model, taps, ALL, pixels)
+    for names in ({"attention"}, {"attention", "v"}, {"q", "k"}, {"v"}, {"block"}):
+        _, seen = _record(model, taps, names, pixels)
+        for block, tap in seen.items():
+            assert tap.keys() == names
+            for name, value in tap.items():
+                assert torch.equal(value, whole[block][name]), (names, name)
+
+
+def _unfused(model):
+    """As under TIMM_FUSED_ATTN=0: the modules make their own softmax."""
+    for block in model.blocks:
+        block.attn.fused_attn = False
+    return model
+
+
+@pytest.mark.parametrize("kind", ["timm", "timm-registers", "beit"])
+def test_a_softmax_of_the_modules_own_is_read_as_it_is(kind, pixels):
+    make, taps = KINDS[kind]
+    _, fused = _record(make(), taps, ALL, pixels)
+    model = _unfused(make())
+    plain = model(pixels)
+    softmax = []
+    model.blocks[0].attn.attn_drop.register_forward_hook(lambda _, __, made: softmax.append(made))
+    out, own = _record(model, taps, ALL, pixels)
+    assert torch.equal(out, plain)
+    assert torch.equal(own[0]["attention"], softmax[0])
+    assert not any(block.attn.fused_attn for block in model.blocks)
+    for name in ("attention", "q", "k", "v"):
+        torch.testing.assert_close(own[0][name], fused[0][name], atol=1e-6, rtol=1e-5)
 
 
 @pytest.mark.parametrize("kind", ["timm", "timm-registers", "plain"])
@@ -172,11 +195,11 @@ def test_recording_leaves_the_output_and_no_trace(kind, pixels):
     model = make()
     before = _state(model)
     plain = model(pixels)
-    features, _ = _record(model, taps, ALL - {"attention", "q", "k", "v"}, pixels)
-    assert torch.equal(features, plain)  # nothing left its kernel
-    recorded, _ = _record(model, taps, ALL, pixels)
-    assert (recorded - plain).abs().max() <= 5e-5 * plain.abs().max()
-    assert torch.equal(model(pixels), plain)
+    for names in (ALL, {"attention"}, {"q", "k", "v"}, ALL - {"attention", "q", "k", "v"}):
+        recorded, _ = _record(model, taps, names, pixels)
+        assert torch.equal(recorded, plain), names
+    with Recorder(model, taps, dict.fromkeys(range(3), ALL), lambda *_: None, checking=True):
+        assert torch.equal(model(pixels), plain)
     assert _state(model) == before
 
 
@@ -212,20 +235,120 @@ def test_hooks_are_gone_after_an_error(pixels):
     assert torch.equal(model(pixels), model(pixels))
 
 
-def test_only_the_asked_block_leaves_the_fused_kernel(pixels):
+def test_no_block_leaves_the_fused_kernel(pixels):
     model = _timm()
     with Recorder(model, TIMM, {1: {"attention"}}, lambda *_: None):
-        assert [block.attn.fused_attn for block in model.blocks] == [True, False, True]
+        assert all(block.attn.fused_attn for block in model.blocks)
 
 
-def test_a_model_that_never_fuses_is_read_as_well(pixels):
-    """As under TIMM_FUSED_ATTN=0."""
-    model = _timm()
-    for block in model.blocks:
-        block.attn.fused_attn = False
-    _, seen = _record(model, TIMM, ALL, pixels)
-    assert seen.keys() == {0, 1, 2}
-    assert not any(block.attn.fused_attn for block in model.blocks)
+class _Kernel(_PlainAttention):
+    """Calls the kernel as it is told to."""
+
+    def __init__(self, heads=3, **options):
+        super().__init__()
+        self.options, self.heads = options, heads
+
+    def forward(self, x):
+        q, k, v = self.three(x).unflatten(-1, (3, 3, 8)).permute(2, 0, 3, 1, 4)
+        mixed = F.scaled_dot_product_attention(q, k[:, : self.heads], v[:, : self.heads], **self.options)
+        return mixed.transpose(1, 2).flatten(2)
+
+
+def _with(attention):
+    torch.manual_seed(0)
+    model = _Plain().eval()
+    for layer in model.layers:
+        layer.mixer = attention()
+    return _shake(model)
+
+
+_BIAS = torch.randn(1, 3, 16, 16, generator=torch.Generator().manual_seed(2))
+_KEPT = (_BIAS > -0.5) | torch.eye(16, dtype=torch.bool)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"scale": 0.3}, {"attn_mask": _BIAS}, {"attn_mask": _KEPT}, {"attn_mask": _BIAS, "scale": 0.7},
+     {"heads": 1, "enable_gqa": True}],
+    ids=["plain", "scale", "added mask", "boolean mask", "both", "one key for three queries"],
+)  # fmt: skip
+def test_what_the_kernel_is_called_with_makes_the_attention(options, pixels):
+    model = _with(lambda: _Kernel(**options))
+    plain = model(pixels)
+    seen = {}
+    with Recorder(model, PLAIN, {1: ALL}, seen.__setitem__, checking=True):
+        assert torch.equal(model(pixels), plain)
+    tap = seen[1]
+    assert tap["attention"].shape == (2, 3, 16, 16)
+    mixed = (tap["attention"] @ tap["v"]).transpose(1, 2).flatten(2)
+    torch.testing.assert_close(mixed, tap["attention_branch"], atol=1e-4, rtol=1e-4)
+    if options.get("attn_mask") is _KEPT:
+        assert bool((tap["attention"][:, ~_KEPT[0]] == 0).all())
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_dtype_is_read_in_itself(kind, dtype, pixels):
+    make, taps = KINDS[kind]
+    model = make().to(dtype)
+    plain, seen = model(pixels.to(dtype)), {}
+    with Recorder(model, taps, dict.fromkeys(range(3), ALL), seen.__setitem__, checking=True):
+        assert torch.equal(model(pixels.to(dtype)), plain)
+    assert {tensor.dtype for tap in seen.values() for tensor in tap.values()} == {dtype}
+
+
+class _Multihead(nn.Module):
+    """PyTorch's own attention in either order of its axes, with an even number of heads for its fast path."""
+
+    def __init__(self, mask=None, **options):
+        super().__init__()
+        self.inner, self.mask = nn.MultiheadAttention(24, 4, batch_first=True, **options), mask
+
+    def forward(self, x):
+        return self.inner(x, x, x, need_weights=False, attn_mask=self.mask)[0]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"bias": False}, {"mask": ~_KEPT[0, 0]}, {"mask": _BIAS[0, 0]}, {"mask": _BIAS[0, :1].repeat(8, 1, 1)}],
+    ids=["plain", "no bias", "boolean mask", "added mask", "a mask for each head"],
+)
+def test_pytorchs_own_attention_keeps_its_fast_path(options, pixels):
+    model = _with(lambda: _Multihead(**options))
+    with torch.inference_mode():
+        plain, seen = model(pixels), {}
+        with Recorder(model, PLAIN, {1: ALL}, seen.__setitem__, checking=True):
+            assert torch.equal(model(pixels), plain)
+    assert seen[1]["attention"].shape == (2, 4, 16, 16)
+    mask = options.get("mask")
+    if mask is not None and mask.dtype == torch.bool:
+        assert bool((seen[1]["attention"][:, :, mask] == 0).all())
+
+
+@pytest.mark.parametrize(
+    ("attention", "why"),
+    [
+        (lambda: _Kernel(is_causal=True), "its attention is causal"),
+        (lambda: _Kernel(dropout_p=0.1), "its attention has dropout"),
+        (lambda: _Multihead(add_bias_kv=True), "its keys are not those of the tokens alone"),
+        (lambda: _Multihead(add_zero_attn=True), "its keys are not those of the tokens alone"),
+        (lambda: nn.Sequential(_PlainAttention(), _PlainAttention()), "it calls the attention kernel more than once"),
+    ],
+)
+def test_attention_that_is_not_one_softmax_is_refused(attention, why, pixels):
+    with pytest.raises(RecordingError, match=rf"block 0: {why}; vitan reads"):
+        _record(_with(attention), PLAIN, {"attention"}, pixels)
+
+
+def test_attention_that_the_module_does_not_use_is_an_error(pixels, monkeypatch):
+    """What is read, times the values, has to be what the kernel returned."""
+    model, read = _with(_PlainAttention), attention_module.softmax
+    monkeypatch.setattr(attention_module, "softmax", lambda q, k, *_: read(q, k.roll(1, 2)))
+    with (
+        pytest.raises(RecordingError, match=r"block 0: the attention that was read.* in float32"),
+        Recorder(model, PLAIN, {0: {"attention"}}, lambda *_: None, checking=True),
+    ):
+        model(pixels)
 
 
 def test_what_catches_nothing_is_an_error(pixels):
@@ -241,9 +364,9 @@ def test_what_catches_nothing_is_an_error(pixels):
 
 
 def test_rows_that_do_not_sum_to_one_are_an_error(pixels):
-    model = _timm(attn_drop_rate=0.5)
+    model = _unfused(_timm(attn_drop_rate=0.5))
     model.blocks[2].attn.attn_drop.train()
-    with pytest.raises(RecordingError, match="rows of block 2 do not sum to 1"):
+    with pytest.raises(RecordingError, match="block 2: the attention rows do not sum to 1"):
         _record(model, TIMM, {"attention"}, pixels)
 
 
@@ -255,3 +378,44 @@ def test_unknown_taps_and_blocks_are_named():
         pass
     with pytest.raises(MismatchError, match="no plain Vision Transformer"), Recorder(nn.Linear(2, 2), TIMM, {}, print):
         pass
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("nan")])
+@pytest.mark.parametrize("names", [{"attention"}, {"block"}, ALL])
+@pytest.mark.parametrize("kind", KINDS)
+def test_values_that_are_not_finite_name_block_image_and_dtype(kind, names, value, pixels):
+    """The first block that gives them, read or not, and before anybody is handed any."""
+    make, taps = KINDS[kind]
+    model, handed = make(), []
+
+    def spoil(_, __, made):
+        images, tokens = (1, 2) if taps is not OPEN_CLIP or model.transformer.batch_first else (2, 1)
+        made[images, tokens, 3] = value
+        return made
+
+    model.get_submodule(f"{taps.blocks}.1").register_forward_hook(spoil)
+    with (
+        pytest.raises(RecordingError, match=r"block 1 gives values that are not finite for b\.png in float32"),
+        Recorder(model, taps, {0: names, 2: names}, lambda block, _: handed.append(block), images=["a.png", "b.png"]),
+    ):
+        model(pixels)
+    assert handed == [0]
+
+
+@pytest.mark.parametrize(
+    ("dtype", "instead"),
+    [(torch.float16, "run with --dtype bfloat16 or float32"), (torch.float32, "the weights are damaged")],
+)
+def test_what_is_too_large_for_a_dtype_says_what_to_do(dtype, instead, pixels):
+    model = _timm().to(dtype)
+    nn.init.constant_(model.blocks[1].mlp.fc2.bias, torch.finfo(dtype).max)
+    nn.init.constant_(model.blocks[1].attn.proj.bias, torch.finfo(dtype).max)
+    with pytest.raises(RecordingError, match=f"block 1 gives values .* for image 0 of the batch in .*; {instead}"):
+        _record(model, TIMM, {"attention"}, pixels.to(dtype))
+
+
+def test_large_values_are_no_overflow(pixels):
+    """In half precision the sum over an image is far beyond what a single value can be."""
+    model = _timm().half()
+    nn.init.constant_(model.blocks[2].mlp.fc2.bias, 6e4)
+    _record(model, TIMM, {"block"}, pixels.half())
