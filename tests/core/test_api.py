@@ -188,3 +188,13 @@ def test_a_script_brings_files_models_and_datasets_of_its_own(tmp_path: Path, mo
         vitan.run("gaze", "toy-T8", plugins=[probe])
     with pytest.raises(PluginError, match=r"none\.py"):
         vitan.list_models(plugins=["none.py"])
+
+
+@pytest.mark.parametrize("name", ["photo.JPG", "photo.gif"])
+def test_a_single_picture_is_a_dataset(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).touch()
+    plan = vitan.api.dataset_named(str(tmp_path / name))
+    assert (plan.name, plan.options) == ("folder", {"root": str(tmp_path / name)})
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(UsageError, match="this is a file, and no picture"):
+        vitan.api.dataset_named(str(tmp_path / "notes.txt"))

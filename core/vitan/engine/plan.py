@@ -121,13 +121,17 @@ def describe_problem(problem: Any) -> str:
 
 
 def dataset_named(name: str, plugins: Plugins) -> DatasetPlan:
-    """A dataset by its name, or the pictures below a folder that exists; raises ``UsageError`` for another path."""
+    """A dataset by its name, the pictures below a folder, or a single one; raises ``UsageError`` for another path."""
     if not plugins.datasets.providers(name.rpartition(":")[2]):
+        from ..data.images import is_image  # brings numpy, which plans do not need
+
         path = Path(name).expanduser()
-        if path.is_dir():
+        if path.is_dir() or (path.is_file() and is_image(path.name)):
             return DatasetPlan(name="folder", options={"root": str(path)})
         if path.exists():
-            raise UsageError(f"--dataset {name}: this is a file; give the folder that it is in")
+            raise UsageError(
+                f"--dataset {name}: this is a file, and no picture by its name; give a picture or a folder"
+            )
         if os.sep in name or "/" in name or name.startswith((".", "~")):
             raise UsageError(f"--dataset {name}: there is no such folder")
     return DatasetPlan(name=name)
