@@ -200,7 +200,7 @@ class _Multihead:
         if attn_mask is not None and attn_mask.dtype == torch.bool:
             attn_mask = ~attn_mask  # here true is what is left out
         if attn_mask is not None and attn_mask.ndim == 3:
-            attn_mask = attn_mask.unflatten(0, (-1, module.num_heads))
+            attn_mask = attn_mask.view(-1, module.num_heads, *attn_mask.shape[1:])
         return inputs, attn_mask
 
 
@@ -223,7 +223,7 @@ def _project(module: nn.MultiheadAttention, part: int, x: Tensor) -> Tensor:
     """Queries (part 0), keys (1) or values (2) of inputs (batch, token, channel)."""
     weight, bias = module.in_proj_weight.chunk(3)[part], module.in_proj_bias
     projected = F.linear(x, weight, None if bias is None else bias.chunk(3)[part])
-    return projected.unflatten(-1, (module.num_heads, -1)).transpose(1, 2)
+    return projected.view(*projected.shape[:-1], module.num_heads, -1).transpose(1, 2)
 
 
 def _for_every_head(x: Tensor, heads: int) -> Tensor:
