@@ -1,12 +1,13 @@
 # Everything happens in $(VENV); nothing but Python (3.10 or newer, with venv) is needed beforehand.
 PYTHON ?= python3
 VENV ?= .venv
+OLDEST ?= .venv-oldest
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 RUN := OMP_WAIT_POLICY=passive $(BIN)/python -m
 BENCHMARKS := $(addprefix bench-,attention cka keypoints video neighbours objects)
 
-.PHONY: demo test golden lint docs docs/cli.md docs/results.md bench $(BENCHMARKS) check check-example check-wheel clean
+.PHONY: demo test golden oldest lint docs docs/cli.md docs/results.md bench $(BENCHMARKS) check check-example check-wheel clean
 
 demo: $(VENV)/.demo  ## a real model on real photographs: a table and pictures in results/
 	$(BIN)/vitan run attention attention-maps --model saliency-S14 --output results
@@ -16,6 +17,12 @@ test: $(VENV)/.dev  ## the default tests, a few minutes on two cores
 
 golden: $(VENV)/.dev  ## only the comparison with the published code's numbers (VITAN_GOLDEN=DIR for another set)
 	$(RUN) pytest -m golden
+
+oldest:  ## the default tests with the oldest libraries that setup.cfg allows, in an environment of their own
+	$(PYTHON) -m venv $(OLDEST)
+	$(PYTHON) tests/oldest.py > $(OLDEST)/constraints.txt
+	$(OLDEST)/bin/python -m pip install --quiet --constraint $(OLDEST)/constraints.txt --editable '.[dev]'
+	OMP_WAIT_POLICY=passive $(OLDEST)/bin/python -m pytest -n 2 --dist worksteal
 
 lint: $(VENV)/.dev  ## style and types
 	$(RUN) ruff check

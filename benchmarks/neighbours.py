@@ -19,7 +19,7 @@ import torch
 from torch.nn import functional as F
 
 from vitan_analyses.arrays import Floats, Integers, unit
-from vitan_analyses.knn.search import Nearest, blocks_of
+from vitan_analyses.knn.search import ROWS, Nearest
 from vitan_analyses.knn.vote import Verdict, verdicts
 
 from .made_up import DIM
@@ -77,7 +77,7 @@ def made_up(count: int, seed: int) -> tuple[Floats, Integers]:
 
 def search(queries: Floats, bank: Floats, k: int) -> tuple[Floats, Integers]:
     nearest = Nearest(unit(queries), k)
-    for run in blocks_of(bank):
+    for run in np.split(bank, range(ROWS, len(bank), ROWS)):
         nearest.see(unit(run))
     return nearest.found()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import configparser
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Container, Iterator
@@ -251,3 +252,48 @@ def test_every_library_that_is_imported_is_a_dependency():
         if name.split(".")[0] not in known
     }
     assert missing == set()
+
+
+def test_every_dependency_is_imported():
+    """The other way round: nothing is installed on a user's machine for nothing."""
+    imported_as = {
+        "opencv-python": "cv2",
+        "pillow": "PIL",
+        "scikit-learn": "sklearn",
+        "open_clip_torch": "open_clip",
+        "PyYAML": "yaml",
+    }
+    required = [line.partition(">")[0].strip() for line in SETUP["options"]["install_requires"].strip().splitlines()]
+    used = {name.split(".")[0] for package in FOLDERS for path in sources(package) for name in imports(package, path)}
+    assert [name for name in required if imported_as.get(name, name.replace("-", "_")) not in used] == []
+
+
+#: Public functions that our own code does not call, and why they are there.
+FOR_OTHERS = {
+    "evaluate_folder": "the official evaluation of a folder of masks, for whoever has one",
+    "boundary_measure": "F of one object, the definition that the fast form for all objects is tested against",
+}
+
+
+def test_no_public_function_or_class_is_dead():
+    """Each is used by other code, named in ``vitan.__all__``, a hook, a command, or listed above with a reason."""
+    import vitan
+
+    used: set[str] = set()
+    defined: dict[str, Path] = {}
+    for package in FOLDERS:
+        for path in sources(package):
+            tree = ast.parse(path.read_text(encoding="utf-8"))
+            for node in tree.body:
+                if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and not node.name.startswith("_"):
+                    defined[node.name] = path
+            for inner in ast.walk(tree):
+                if isinstance(inner, ast.Name):
+                    used.add(inner.id)
+                elif isinstance(inner, ast.Attribute):
+                    used.add(inner.attr)
+                elif isinstance(inner, ast.Constant) and isinstance(inner.value, str) and len(inner.value) < 200:
+                    used.update(re.findall(r"\w+", inner.value))
+    hooks = {"vitan_models", "vitan_probes", "vitan_datasets", "vitan_importers"}
+    dead = {name for name in defined if name not in used} - set(vitan.__all__) - hooks - FOR_OTHERS.keys()
+    assert dead == set()

@@ -8,7 +8,7 @@ import pytest
 import golden
 from vitan_analyses.arrays import unit
 from vitan_analyses.knn import search
-from vitan_analyses.knn.search import Nearest, blocks_of
+from vitan_analyses.knn.search import Nearest
 from vitan_analyses.knn.vote import tables, verdicts
 
 GOLDEN = golden.arrays("downstream/knn.npz")
@@ -17,7 +17,7 @@ KS = GOLDEN["ks"].tolist() if "ks" in GOLDEN.files else []
 
 def find(queries, bank, k, rows=8192):
     nearest = Nearest(np.asarray(queries, np.float32), k)
-    for part in blocks_of(np.asarray(bank, np.float32), rows):
+    for part in np.split(np.asarray(bank, np.float32), range(rows, len(bank), rows)):
         nearest.see(part)
     return nearest.found()
 

@@ -7,8 +7,6 @@ lowest place, so ties follow a rule without any stable sort, and a selection is 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import numpy as np
 
 from ..arrays import Floats, Integers
@@ -18,11 +16,6 @@ QUERIES, ROWS = 1024, 8192
 
 _EMPTY = np.iinfo(np.int64).min
 _LOW = np.int64(0xFFFFFFFF)
-
-
-def blocks_of(rows: Floats, size: int = ROWS) -> Iterable[Floats]:
-    """Rows in runs of at most ``size``, in order."""
-    return (rows[start : start + size] for start in range(0, len(rows), size))
 
 
 class Nearest:

@@ -101,12 +101,6 @@ def tile(cells: Array, gap: int = 1) -> Array:
     return joined
 
 
-def enlarge(pixels: Array, times: int) -> Array:
-    """Every pixel (or cell) of (row, column, ...) as a square of ``times`` by ``times``."""
-    enlarged: Array = pixels.repeat(times, axis=0).repeat(times, axis=1)
-    return enlarged
-
-
 def resize(maps: Array, size: tuple[int, int]) -> Array:
     """Maps (..., row, column) at ``size`` (width, height), each pixel taking its nearest cell as Pillow does."""
     resized: Array = maps[..., _nearest(maps.shape[-2], size[1])[:, None], _nearest(maps.shape[-1], size[0])]

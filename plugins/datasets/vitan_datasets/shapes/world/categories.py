@@ -27,24 +27,23 @@ class Category:
     make: Make
     side: bool
     tilt: float
-    stands: bool = True
 
 
 CATEGORIES: tuple[Category, ...] = (
     Category("bicycle", "n90000001", "vehicle", vehicles.bicycle, True, 14),
     Category("bird", "n90000002", "animal", animals.bird, True, 24),
     Category("boat", "n90000003", "vehicle", vehicles.boat, True, 14),
-    Category("butterfly", "n90000004", "animal", animals.butterfly, False, 90, False),
+    Category("butterfly", "n90000004", "animal", animals.butterfly, False, 90),
     Category("car", "n90000005", "vehicle", vehicles.car, True, 14),
     Category("cat", "n90000006", "animal", animals.cat, False, 16),
     Category("chair", "n90000007", "furniture", things.chair, False, 16),
-    Category("fish", "n90000008", "animal", animals.fish, True, 40, False),
+    Category("fish", "n90000008", "animal", animals.fish, True, 40),
     Category("flower", "n90000009", "plant", animals.flower, False, 20),
-    Category("guitar", "n90000010", "object", things.guitar, False, 60, False),
+    Category("guitar", "n90000010", "object", things.guitar, False, 60),
     Category("house", "n90000011", "building", things.house, False, 8),
     Category("lamp", "n90000012", "furniture", things.lamp, True, 12),
     Category("mug", "n90000013", "object", things.mug, True, 14),
-    Category("umbrella", "n90000014", "object", things.umbrella, False, 40, False),
+    Category("umbrella", "n90000014", "object", things.umbrella, False, 40),
 )
 
 
