@@ -3,13 +3,16 @@ writing."""
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import json
 import os
 import re
 import shutil
 import stat
+import sys
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +20,10 @@ from typing import Any, BinaryIO
 
 from platformdirs import user_cache_path
 
-from .errors import DataError, UsageError
+from .errors import DataError, StoreError, UsageError
+
+#: What ``replacing`` and ``replacing_folder`` call their work until it is finished.
+_TEMPORARY = re.compile(r"\.(?P<name>.+?)(?P<old>-old)?-[a-z0-9_]{8}(\.\w+)?")
 
 
 def cache_dir() -> Path:
@@ -130,22 +136,70 @@ def replacing(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def replacing_folder(path: Path) -> Iterator[Path]:
-    """A temporary folder beside ``path`` to fill, which takes its place at the end, or vanishes on an error."""
+    """A temporary folder beside ``path`` to fill, which takes its place at the end, or vanishes on an error.
+
+    Where the system can, the two change places, so that at no moment there is none; what was there is then removed.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}-"))
     try:
         yield temporary
         temporary.chmod(0o777 & ~_umask())
-        if path.exists():
+        if not path.exists():
+            temporary.replace(path)
+        elif _exchange(temporary, path):
+            shutil.rmtree(temporary)
+        else:
             old = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}-old-"))
             path.replace(old / path.name)
             temporary.replace(path)
             shutil.rmtree(old)
-        else:
-            temporary.replace(path)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Let two folders change places at once; False where the system or its disk cannot."""
+    here, swap = -100, 2  # AT_FDCWD; RENAME_EXCHANGE is RENAME_SWAP
+    names = os.fsencode(one), os.fsencode(other)
+    try:
+        if sys.platform == "linux":
+            return bool(ctypes.CDLL(None).renameat2(here, names[0], here, names[1], swap) == 0)
+        if sys.platform == "darwin":
+            return bool(ctypes.CDLL(None).renamex_np(*names, swap) == 0)
+    except (AttributeError, OSError):  # a C library without it
+        pass
+    return False
+
+
+def clear_leftovers(folder: Path, older_than: float) -> None:
+    """Remove what killed runs have left half-written in a folder, if it is older than so many seconds.
+
+    What was moved aside, and had not been replaced yet, is put back.
+    """
+    for path in folder.glob(".*"):
+        match = _TEMPORARY.fullmatch(path.name)
+        if match is None or time.time() - path.stat().st_mtime < older_than:
+            continue
+        if match["old"] and not (folder / match["name"]).exists() and (path / match["name"]).exists():
+            (path / match["name"]).replace(folder / match["name"])
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+
+
+@contextmanager
+def naming_refusals(path: Path) -> Iterator[None]:
+    """Raise ``StoreError``, with the place and the way out, where the disk refuses to take what is written inside."""
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(
+            f"{path}: cannot be written ({error.strerror or error}); what was computed is kept: make room and run the "
+            "same again, or write elsewhere (-o FOLDER)"
+        ) from error
 
 
 def make_writable(folder: Path, complaint: str) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
+import signal
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
     from ..registry.plugins import Plugins
 
 INTERRUPTED = 130
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class Main(click.Group):
@@ -34,7 +38,8 @@ class Main(click.Group):
                 stream.reconfigure(errors="replace")  # an arrow must not stop a terminal that has none
         kwargs["standalone_mode"] = False
         try:
-            code = super().main(*args, **kwargs)
+            with _terminating_like_interrupting():
+                code = super().main(*args, **kwargs)
         except click.ClickException as error:
             error.show()
             code = error.exit_code
@@ -44,7 +49,37 @@ class Main(click.Group):
         except click.Abort as error:
             click.echo("; ".join(["interrupted", *map(str, error.args)]), err=True)
             code = INTERRUPTED
+        except OSError as error:
+            if error.errno not in _FULL or error.filename is not None:
+                raise
+            _leave_output()
+            click.secho(f"error: the output cannot be written: {error.strerror}", fg="red", err=True)
+            code = 1
         sys.exit(code if isinstance(code, int) else 0)
+
+
+@contextmanager
+def _terminating_like_interrupting() -> Iterator[None]:
+    """Let a run that is told to end (SIGTERM) end as with Ctrl-C: what is half-written is removed."""
+
+    def interrupt(number: int, frame: object) -> None:  # noqa: ARG001  # as handlers are called
+        raise KeyboardInterrupt
+
+    try:
+        before = signal.signal(signal.SIGTERM, interrupt)
+    except ValueError:  # not in the main thread, where signals are somebody else's
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _leave_output() -> None:
+    """Keep Python from trying once more to write what did not fit, when it ends."""
+    with suppress(OSError, ValueError):  # where it is no file at all
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def complete_files(ctx: click.Context, param: click.Parameter, incomplete: str) -> Any:  # noqa: ARG001

@@ -10,7 +10,7 @@ from ..analysis.figures import Animation, Drawing, Drawings, File, Picture, Plot
 from ..analysis.records import Result
 from ..engine.isolation import blaming
 from ..engine.runner import Outcome
-from ..files import slug
+from ..files import naming_refusals, replacing, slug
 
 
 def draw(outcome: Outcome) -> Drawings:
@@ -30,30 +30,38 @@ def draw_between(outcomes: Sequence[Outcome], result: Result | None) -> list[Dra
 
 
 def save(drawings: Iterable[Drawing], folder: Path) -> tuple[Path, ...]:
-    """Save everything into a folder; returns the paths of the pictures."""
+    """Save everything into a folder; returns the paths of the pictures.
+
+    Raises ``StoreError`` where the disk refuses.
+    """
     paths: list[Path] = []
     for drawing in drawings:
-        if isinstance(drawing, File):
-            _save_file(drawing, folder)
-        else:
-            paths.append(_save_one(drawing, folder / slug(drawing.name)))
+        with naming_refusals(folder / drawing.name):
+            if isinstance(drawing, File):
+                _save_file(drawing, folder)
+            else:
+                paths.append(_save_one(drawing, folder / slug(drawing.name)))
     return tuple(paths)
 
 
 def _save_file(drawing: File, folder: Path) -> None:
     path = folder.joinpath(*(slug(part) for part in drawing.name.split("/")))
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(drawing.content)
+    with replacing(path) as new:
+        new.write_bytes(drawing.content)
 
 
 def _save_one(drawing: Plot | Picture | Animation, stem: Path) -> Path:
     """Save and return the picture to show; names may hold dots, so suffixes are appended, not replaced."""
     png, svg, gif = (stem.with_name(f"{stem.name}.{suffix}") for suffix in ("png", "svg", "gif"))
     if isinstance(drawing, Animation):
-        write_frames(drawing.frames, drawing.seconds_per_frame, gif)
+        with replacing(gif) as new:
+            write_frames(drawing.frames, drawing.seconds_per_frame, new)
         return gif
     if isinstance(drawing, Plot):
-        write_plot(drawing.figure, png, svg)
+        with replacing(png) as new, replacing(svg) as vectors:
+            write_plot(drawing.figure, new, vectors)
     else:
-        write_pixels(drawing.pixels, png)
+        with replacing(png) as new:
+            write_pixels(drawing.pixels, new)
     return png

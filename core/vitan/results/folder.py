@@ -15,10 +15,8 @@ Folders whose names begin with a dot are being written, or were when a run was k
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from shutil import rmtree
 from typing import Any
 
 import numpy as np
@@ -26,7 +24,7 @@ import numpy as np
 from ..analysis.records import Record, Result
 from ..analysis.tables import from_csv, to_csv
 from ..errors import StoreError
-from ..files import slug, write_text
+from ..files import clear_leftovers, naming_refusals, slug, write_text
 
 RECORDS, ARRAYS, AXES = "records.csv", "arrays.npz", "arrays.json"
 PLAN, IMAGES, PROVENANCE = "plan.yaml", "images.csv", "provenance.json"
@@ -77,11 +75,14 @@ def read_records(root: Path) -> tuple[Record, ...]:
 
 
 def write_root(root: Path) -> Path:
-    """Gather all records below ``root`` into the table at its root; what killed runs left long ago is removed."""
-    for left in root.glob("*/*/.*"):
-        if left.is_dir() and time.time() - left.stat().st_mtime > _OLD:
-            rmtree(left, ignore_errors=True)
-    write_text(root / RECORDS, to_csv(read_records(root)))
+    """Gather all records below ``root`` into the table at its root; what killed runs left long ago is removed.
+
+    Raises ``StoreError`` where the disk refuses.
+    """
+    for folder in (root, *(path for path in root.glob("*/*") if path.is_dir())):
+        clear_leftovers(folder, _OLD)
+    with naming_refusals(root / RECORDS):
+        write_text(root / RECORDS, to_csv(read_records(root)))
     return root / RECORDS
 
 

@@ -15,16 +15,19 @@ from ..engine.job import Job
 from ..engine.plan import AnalysisPlan, Plan
 from ..engine.provenance import provenance
 from ..engine.runner import Outcome, filled
-from ..files import replacing_folder
+from ..files import naming_refusals, replacing_folder
 from .folder import IMAGES, PLAN, PROVENANCE, comparison_place, place, write_result
 
 _NAMED = 200_000  # so many images are listed by name
 
 
 def write_outcome(outcome: Outcome, job: Job, root: Path) -> Path:
-    """Write the numbers of one analysis of one model; an older folder of the same name is replaced as a whole."""
+    """Write the numbers of one analysis of one model; an older folder of the same name is replaced as a whole.
+
+    Raises ``StoreError`` where the disk refuses.
+    """
     target = place(root, outcome.model.name, job.dataset_name, outcome.analysis.spec.name)
-    with replacing_folder(target) as new:
+    with naming_refusals(target), replacing_folder(target) as new:
         (new / PLAN).write_text(_own_plan(outcome, job).to_yaml(), encoding="utf-8")
         write_result(outcome.result, new)
         if len(outcome.images) <= _NAMED:
@@ -37,7 +40,7 @@ def write_between(result: Result | None, outcomes: Sequence[Outcome], root: Path
     """Write what an analysis found between models, and return its folder, which replaces an older one."""
     first = outcomes[0]
     target = comparison_place(root, first.drawable.dataset_name, first.analysis.spec.name)
-    with replacing_folder(target) as new:
+    with naming_refusals(target), replacing_folder(target) as new:
         if result is not None:
             write_result(result, new)
     return target
