@@ -16,7 +16,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .errors import StoreError, UsageError, VitanError
+from .errors import UsageError, VitanError
 from .registry.plugins import Given, plugins_from
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def run_plan(
     progress: Reporter | None = None,
 ) -> Results:
     """The same for a plan. Each model is run and written before the next one starts; numbers before figures."""
-    from .engine.job import prepare, resolve
+    from .engine.job import device_name, prepare, resolve
     from .files import make_writable, states_dir
     from .results.folder import write_root
     from .results.results import Results
@@ -99,7 +99,7 @@ def run_plan(
     if root is not None:
         make_writable(root, "--output {folder}: nothing can be written there ({why}); choose another")
     make_writable(states_dir(), "the cache {folder} cannot be written ({why}); set VITAN_CACHE to a folder that can")
-    reporter.note(f"device {_device_name(job.plan.device)}")
+    reporter.note(f"device {device_name(job.plan.device)}")
     for line in job.dataset.notes():
         reporter.note(f"warning: {job.dataset_spec.name}: {line}")
     findings: list[Finding] = []
@@ -117,7 +117,7 @@ def _run_one(
 ) -> list[Finding]:
     """One model, run and written. What fails goes into ``failed``, or is raised where the model is alone."""
     from .engine.isolation import forget
-    from .engine.runner import run_model
+    from .engine.runner import run_model, tell
     from .engine.store import Store
     from .files import states_dir
     from .results.save import finding_of, write_findings
@@ -135,7 +135,7 @@ def _run_one(
         return []
     failed.update({f"{each.analysis.spec.name} of {name}": each.error for each in done.failures})
     findings = [finding_of(outcome, job) for outcome in done.outcomes]
-    _say(done.outcomes, job, reporter)
+    tell(done.outcomes, job.n, reporter)
     if root is None:
         return findings
     written, more = write_findings(findings, root, figures=figures, reporter=reporter)
@@ -219,7 +219,7 @@ def compare(
     from .results.save import compare_findings
 
     found = load_results(results) if isinstance(results, (str, Path)) else results
-    chosen = _chosen(found, list(analyses), models, dataset)
+    chosen = found.named(list(analyses), models, dataset)
     groups: dict[tuple[str, str], list[Outcome]] = {}
     for each in chosen:
         groups.setdefault((each.analysis, each.dataset), []).append(each.load_outcome())
@@ -236,21 +236,6 @@ def compare(
     if root is not None:
         write_root(root)
     return comparisons
-
-
-def _chosen(found: Results, analyses: Sequence[str], models: Sequence[str], dataset: str | None) -> list[Finding]:
-    """The findings that are meant, models in the order in which they are named; every name must be there."""
-    chosen: list[Finding] = []
-    for analysis in analyses or (None,):
-        for model in models or (None,):
-            wanted = {"analysis": analysis, "dataset": dataset, "model": model}
-            matching = [f for f in found if all(getattr(f, k) == v for k, v in wanted.items() if v is not None)]
-            if not matching:
-                words = {"analysis": "of", "dataset": "on", "model": "for"}
-                said = " ".join(f"{words[name]} {value}" for name, value in wanted.items() if value is not None)
-                raise StoreError(f"{found.folder or 'these results'}: no results {said}; 'vitan run' makes some")
-            chosen += matching
-    return chosen
 
 
 def best_blocks(results: Results | Iterable[Record]) -> list[Best]:
@@ -331,24 +316,3 @@ def _pairs(given: Any, default: Any) -> list[tuple[str, Any]]:
     if isinstance(given, Mapping):
         return [(str(name), default if value is None else value) for name, value in given.items()]
     return [(str(name), default) for name in dict.fromkeys(given)]
-
-
-def _say(outcomes: Sequence[Outcome], job: Job, reporter: Reporter) -> None:
-    """Notes about one model: what was reused, and which images were left out."""
-    if all(outcome.reused for outcome in outcomes):
-        reporter.note("  reused stored state; no forward pass needed")
-    else:
-        for outcome in outcomes:
-            if outcome.reused:
-                reporter.note(f"  {outcome.analysis.spec.name}: reused stored state")
-    skipped = dict.fromkeys(image for outcome in outcomes for image in outcome.skipped)
-    if skipped:
-        reporter.note(f"warning: {len(skipped)} of {job.n} images could not be read and were left out:")
-        for image in skipped:
-            reporter.note(f"  {image.why}")
-
-
-def _device_name(device: str) -> str:
-    import torch
-
-    return f"{device} ({torch.cuda.get_device_name(device)})" if device.startswith("cuda") else device

@@ -119,6 +119,13 @@ def best_device() -> str:
     return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
+def device_name(device: str) -> str:
+    """A device as a person knows it."""
+    if device.startswith("cuda"):
+        return f"{device} ({torch.cuda.get_device_name(device)})"
+    return device if device != "cpu" or torch.cuda.is_available() else "cpu (torch sees no GPU)"
+
+
 def open_dataset(spec: DatasetSpec, part: DatasetPlan) -> Dataset:
     """The dataset with its options validated; raises ``DataError`` where the disk or its permissions refuse."""
     kind = spec.load()

@@ -115,6 +115,21 @@ def run_model(job: Job, index: int, store: Store, reporter: Reporter) -> ModelRu
     return ModelRun(tuple(done), tuple(failures))
 
 
+def tell(outcomes: Sequence[Outcome], n: int, reporter: Reporter) -> None:
+    """Notes about one model: what was reused, and which of ``n`` images were left out."""
+    if all(outcome.reused for outcome in outcomes):
+        reporter.note("  reused stored state; no forward pass needed")
+    else:
+        for outcome in outcomes:
+            if outcome.reused:
+                reporter.note(f"  {outcome.analysis.spec.name}: reused stored state")
+    skipped = dict.fromkeys(image for outcome in outcomes for image in outcome.skipped)
+    if skipped:
+        reporter.note(f"warning: {len(skipped)} of {n} images could not be read and were left out:")
+        for image in skipped:
+            reporter.note(f"  {image.why}")
+
+
 def _outcome(job: Job, part: ModelPlan, one: Pass, analysis: Analysis, tracks: Mapping[str, Track]) -> Outcome:
     model, behind = one.model, tracks_of(analysis, tracks)
     failed = [track.error for track in behind.values() if track.error is not None]

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 from ..analysis.records import Record
-from ..errors import UsageError, VitanError
+from ..errors import StoreError, UsageError, VitanError
 from .findings import Comparison, Finding
 
 if TYPE_CHECKING:
@@ -51,6 +51,26 @@ class Results(Sequence[Finding]):
             known = ", ".join(f"({each.analysis!r}, {each.model!r})" for each in self) or "nothing"
             raise KeyError(f"{key!r} is {len(matching)} findings; there is {known}")
         return matching[0]
+
+    def named(
+        self, analyses: Sequence[str] = (), models: Sequence[str] = (), dataset: str | None = None
+    ) -> list[Finding]:
+        """The findings of these names, models in the order in which they are named; all where none is.
+
+        Raises ``StoreError`` for a name of which there is nothing.
+        """
+        chosen: list[Finding] = []
+        for analysis in analyses or (None,):
+            for model in models or (None,):
+                wanted = {"analysis": analysis, "dataset": dataset, "model": model}
+                asked = {name: value for name, value in wanted.items() if value is not None}
+                matching = [each for each in self if all(getattr(each, k) == v for k, v in asked.items())]
+                if not matching:
+                    words = {"analysis": "of", "dataset": "on", "model": "for"}
+                    said = " ".join(f"{words[name]} {value}" for name, value in asked.items())
+                    raise StoreError(f"{self.folder or 'these results'}: no results {said}; 'vitan run' makes some")
+                chosen += matching
+        return chosen
 
     @property
     def records(self) -> list[Record]:

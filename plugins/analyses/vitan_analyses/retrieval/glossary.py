@@ -4,78 +4,25 @@ from __future__ import annotations
 
 from vitan.registry.specs import Metric
 
+_SOURCE = "Radenović et al. 2018"
+#: What counts as relevant, by the end of a metric's name.
+_RELEVANT = {
+    "easy": "what is annotated as easy",
+    "medium": "what is annotated as easy or hard",
+    "hard": "what is annotated as hard",
+    "class": "whatever is of the query's class",
+}
+
+
+def _fraction(name: str, summary: str) -> Metric:
+    return Metric(name=name, summary=summary, unit="fraction", better="higher", low=0, high=1, source=_SOURCE)
+
+
 METRICS = (
-    Metric(
-        name="map-easy",
-        summary="mean average precision of the easy protocol",
-        unit="fraction",
-        better="higher",
-        low=0,
-        high=1,
-        source="Radenović et al. 2018",
-    ),
-    Metric(
-        name="map-medium",
-        summary="mean average precision of the medium protocol",
-        unit="fraction",
-        better="higher",
-        low=0,
-        high=1,
-        source="Radenović et al. 2018",
-    ),
-    Metric(
-        name="map-hard",
-        summary="mean average precision of the hard protocol",
-        unit="fraction",
-        better="higher",
-        low=0,
-        high=1,
-        source="Radenović et al. 2018",
-    ),
-    Metric(
-        name="map-class",
-        summary="mean average precision where what is relevant is the class",
-        unit="fraction",
-        better="higher",
-        low=0,
-        high=1,
-        source="Radenović et al. 2018",
-    ),
-    Metric(
-        name="mp-easy",
-        summary="mean precision among the first k, easy protocol",
-        unit="fraction",
-        better="higher",
-        low=0,
-        high=1,
-        source="Radenović et al. 2018",
-    ),
-    Metric(
-        name="mp-medium",
-        summary="mean precision among the first k, medium protocol",
-        unit="fraction",
-        better="higher",
-        low=0,
-        high=1,
-        source="Radenović et al. 2018",
-    ),
-    Metric(
-        name="mp-hard",
-        summary="mean precision among the first k, hard protocol",
-        unit="fraction",
-        better="higher",
-        low=0,
-        high=1,
-        source="Radenović et al. 2018",
-    ),
-    Metric(
-        name="mp-class",
-        summary="mean precision among the first k by class",
-        unit="fraction",
-        better="higher",
-        low=0,
-        high=1,
-        source="Radenović et al. 2018",
+    *(_fraction(f"map-{end}", f"mean average precision; relevant is {what}") for end, what in _RELEVANT.items()),
+    *(
+        _fraction(f"mp-{end}", f"mean precision among the first k; relevant is {what}")
+        for end, what in _RELEVANT.items()
     ),
     Metric(name="retrieval-gallery", summary="images that are searched", unit="images", low=0, source="count"),
     Metric(
