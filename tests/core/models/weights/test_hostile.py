@@ -186,7 +186,7 @@ def test_code_beside_weights_is_passed_over_and_not_run(tmp_path: Path, monkeypa
 
 
 def test_mutations_are_read_or_refused_by_name(tmp_path: Path) -> None:
-    """A short fuzz, seeded; ``tests/fuzz`` has the long one."""
+    """Seeded: up to three bytes of a whole file changed."""
     torch.save({"model": {"a": torch.arange(6.0)}, "args": [1, "x"]}, tmp_path / "new")
     torch.save({"model": {"a": torch.arange(6.0)}}, tmp_path / "old", _use_new_zipfile_serialization=False)
     np.savez(tmp_path / "arrays.npz", a=np.arange(6.0))
