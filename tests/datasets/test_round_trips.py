@@ -122,7 +122,7 @@ def passes(monkeypatch):
 
     monkeypatch.setattr(Pass, "run", counted)
     monkeypatch.setattr(Model, "forward", forwarded)
-    monkeypatch.setattr(Model, "check_recording", lambda *_: None)
+    monkeypatch.setattr(Model, "check_recording", lambda *_, **__: None)
     return found
 
 

@@ -85,7 +85,7 @@ def seen(monkeypatch):
         return real(self, pixels)
 
     monkeypatch.setattr(Model, "forward", forward)
-    monkeypatch.setattr(Model, "check_recording", lambda *_: None)
+    monkeypatch.setattr(Model, "check_recording", lambda *_, **__: None)
     return found
 
 
