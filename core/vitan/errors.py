@@ -43,9 +43,13 @@ def _is_command(letter: str) -> bool:
 
 
 class VitanError(Exception):
-    """Base of all errors a user can cause; anything else is a bug and keeps its traceback."""
+    """Base of all errors a user can cause; anything else is a bug and keeps its traceback.
+
+    ``details`` is the traceback as text, where the frames themselves were let go.
+    """
 
     exit_code = 1
+    details = ""
 
     def __str__(self) -> str:
         """The message, fit for a terminal."""
@@ -89,9 +93,7 @@ class MismatchError(UsageError):
 
 
 class PluginError(VitanError):
-    """A plugin does not keep its contract; ``details`` is the traceback of what it raised, where it raised anything."""
-
-    details = ""
+    """A plugin does not keep its contract."""
 
 
 class OutOfMemoryError(VitanError):

@@ -48,7 +48,8 @@ def batches(name: str, probe: Probe, n: int, size: int = 5) -> Iterator[Batch]:
     view = make_view(probe.view_for(probe.options), SIZE, probe.model.patch)
     loader = Loader(outlined(name), view, IMAGENET["mean"], IMAGENET["std"], probe.model.layout.grid)
     partition = cut(n, size)
-    yield from loader.batches(partition, range(partition.n_batches), {probe.preparation(probe.options): None})
+    for loaded in loader.batches(partition, range(partition.n_batches), {probe.preparation(probe.options): None}):
+        yield loaded.batch
 
 
 def segments(key: str, n: int | None = None) -> SegmentsProbe:

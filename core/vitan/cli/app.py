@@ -7,6 +7,7 @@ import io
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..errors import UsageError, VitanError
+from ..errors import UsageError, VitanError, printable
 from ..version import __version__
 
 if TYPE_CHECKING:
@@ -22,10 +23,49 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_DEBUG = "vitan.debug"
+
+
+def _debug_option() -> click.Option:
+    return click.Option(["--debug"], is_flag=True, expose_value=False, help="Show where errors arose, as tracebacks.")
+
+
+def say_error(error: VitanError, text: str) -> None:
+    """Print an error, after the traceback that led to it where ``--debug`` asks for that."""
+    ctx = click.get_current_context(silent=True)
+    if ctx is not None and ctx.meta.get(_DEBUG):
+        frames = error.details or "".join(traceback.format_exception(error))
+        click.echo(printable(frames), err=True, nl=False)
+    click.secho(f"error: {text}", fg="red", err=True)
 
 
 class Main(click.Group):
-    """Turns errors into messages and exit codes; what is no ``VitanError`` is a bug and keeps its traceback."""
+    """Turns errors into messages and exit codes; what is no ``VitanError`` is a bug and keeps its traceback.
+
+    It and each of its commands have the option ``--debug``.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.params.append(_debug_option())
+
+    def add_command(self, cmd: click.Command, name: str | None = None) -> None:
+        """See ``click.Group``."""
+        super().add_command(cmd, name)
+        cmd.params.append(_debug_option())
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """See ``click.Group``; a command may fail before it has read its own options."""
+        ctx.meta[_DEBUG] = "--debug" in args
+        return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command, and print the error that ends it."""
+        try:
+            return super().invoke(ctx)
+        except VitanError as error:
+            say_error(error, str(error))
+            ctx.exit(error.exit_code)
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         """In the order in which they were added, not in that of the alphabet."""
@@ -42,9 +82,6 @@ class Main(click.Group):
                 code = super().main(*args, **kwargs)
         except click.ClickException as error:
             error.show()
-            code = error.exit_code
-        except VitanError as error:
-            click.secho(f"error: {error}", fg="red", err=True)
             code = error.exit_code
         except click.Abort as error:
             click.echo("; ".join(["interrupted", *map(str, error.args)]), err=True)

@@ -9,52 +9,62 @@ from pathlib import Path
 
 from ..errors import PluginError, VitanError
 
-#: Where our own frames are; the last one outside of it is the plugin's, or a library's that it called.
-_CORE = str(Path(__file__).parents[1])
+_CORE = __name__.partition(".")[0]
+#: What runs a model's own code from the outside.
+_LIBRARIES = ("torch", "timm", "open_clip")
+#: What torch says of CUDA, ROCm and MPS, and of the CPU's memory on Linux and Windows.
+_OUT_OF_MEMORY = ("out of memory", "not enough memory", "can't allocate memory")
 
 
 @contextmanager
-def blaming(owner: str, doing: str) -> Iterator[None]:
-    """Turn what is raised inside, unless it is a ``VitanError`` or memory that is not enough, into a ``PluginError``.
+def blaming(owner: str, doing: str, *, but: tuple[type[Exception], ...] = ()) -> Iterator[None]:
+    """Turn what is raised inside into a ``PluginError``, but for ``VitanError``, too little memory, and ``but``.
 
     The message names ``owner`` (an analysis and its provider), what it was ``doing``, and the line of the plugin's
     code. The error keeps the traceback as text (``details``), not the frames, which hold tensors.
     """
     try:
         yield
-    except VitanError:
-        raise
     except Exception as error:
-        if is_out_of_memory(error):
+        if isinstance(error, (VitanError, *but)) or is_out_of_memory(error):
             raise
-        problem = PluginError(f"{owner} failed in {doing}{_place(error)}: {type(error).__name__}: {error}")
+        why = " ".join(f"{type(error).__name__}: {error}".split())  # on one line, whatever the plugin wrote
+        problem = PluginError(f"{owner} failed in {doing}{_place(error)}: {why}")
         problem.details = "".join(traceback.format_exception(error))
         raise problem from None
 
 
 def forget(error: VitanError) -> VitanError:
-    """The same error without the frames in which it arose, and what these keep alive: an error may be kept for long."""
-    seen: list[BaseException] = []
-    link: BaseException | None = error
-    while link is not None and link not in seen:
-        seen.append(link)
-        link = link.__cause__ or link.__context__
-    for each in seen:
-        each.__traceback__ = each.__cause__ = each.__context__ = None
-    return error
+    """The same error without the frames in which it arose, and what these keep alive: an error may be kept for long.
+
+    ``details`` says as text what the frames were.
+    """
+    error.details = error.details or "".join(traceback.format_exception(error))
+    error.__cause__ = error.__context__ = None
+    return error.with_traceback(None)
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether a device's memory was not enough; torch has a type of its own for this on some devices alone."""
-    if type(error).__name__ == "OutOfMemoryError" or isinstance(error, MemoryError):
+    """Whether the memory of a device, or of the machine, was not enough.
+
+    Torch has a type of its own for that on some devices alone, and says it in words on the others.
+    """
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
-    said = str(error)
-    return isinstance(error, RuntimeError) and ("out of memory" in said or "not enough memory" in said)
+    words = str(error)
+    return isinstance(error, RuntimeError) and any(phrase in words for phrase in _OUT_OF_MEMORY)
 
 
 def _place(error: BaseException) -> str:
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(_CORE)]
-    if not frames:
+    """Where the plugin's own code was: its innermost line, even if a library that it called has raised the error."""
+    frames = [
+        (frame.f_globals.get("__name__", ""), frame, line) for frame, line in traceback.walk_tb(error.__traceback__)
+    ]
+    outside = [package for name, _, _ in frames if (package := name.partition(".")[0]) != _CORE]
+    if not outside:
         return ""
-    plugin = next((frame for frame in reversed(frames) if "site-packages" not in frame.filename), frames[-1])
-    return f" ({Path(plugin.filename).name}, line {plugin.lineno})"
+    plugin = next((package for package in outside if package not in _LIBRARIES), outside[0])
+    name, frame, line = next(each for each in reversed(frames) if each[0].partition(".")[0] == plugin)
+    path = Path(frame.f_code.co_filename)
+    depth = name.count(".") + (2 if path.stem == "__init__" else 1)
+    return f" ({'/'.join(path.parts[-depth:])}:{line})"

@@ -19,6 +19,7 @@ from ..files import part_of_file
 from ..options import Options, allowed
 from ..registry.plugins import Plugins
 from ..registry.specs import DatasetSpec, ModelSpec, ProbeSpec
+from .isolation import blaming
 from .plan import AnalysisPlan, DatasetPlan, ModelPlan, Plan, dataset_named, describe_problem
 
 
@@ -65,7 +66,8 @@ class Job:
     @cached_property
     def fingerprint(self) -> str:
         """The dataset's; large ones take a moment."""
-        return self.dataset.fingerprint()
+        with blaming(f"dataset {self.dataset_spec.name}", "fingerprint"):
+            return self.dataset.fingerprint()
 
 
 def prepare(plan: Plan, plugins: Plugins) -> Job:
@@ -81,20 +83,22 @@ def prepare(plan: Plan, plugins: Plugins) -> Job:
     spec = plugins.datasets.get(plan.dataset.name)
     _check_names(analyses)
     for analysis in analyses:
-        _check_needs(analysis, spec, plugins)
+        with blaming(analysis.owner, "requires"):
+            _check_needs(analysis, spec, plugins)
     for part, _ in models:
         if part.weights is not None and not part_of_file(part.weights)[0].is_file():
             raise MismatchError(f"--weights {part.weights}: there is no such file")
     select_blocks(plan.blocks, DEEPEST)
     _check_device(plan.device)
     dataset = open_dataset(spec, plan.dataset)
-    if not len(dataset):
+    with blaming(f"dataset {spec.name}", "classes"):
+        count, classes, lacking = len(dataset), dataset.classes(), dataset.lacks()
+    if not count:
         raise MismatchError(f"dataset {spec.name} is empty")
-    lacking = dataset.lacks()
     for analysis in analyses:
         for needed in sorted(analysis.kind.requires(analysis.options) & lacking.keys()):
             raise DataError(f"analysis {analysis.spec.name} needs {needed}, but {lacking[needed]}")
-        if "label" in analysis.kind.requires(analysis.options) and not dataset.classes():
+        if "label" in analysis.kind.requires(analysis.options) and not classes:
             raise MismatchError(f"analysis {analysis.spec.name} needs labels, but {spec.name} has no classes here")
     return Job(plan, analyses, models, spec, dataset)
 
@@ -128,10 +132,12 @@ def device_name(device: str) -> str:
 
 def open_dataset(spec: DatasetSpec, part: DatasetPlan) -> Dataset:
     """The dataset with its options validated; raises ``DataError`` where the disk or its permissions refuse."""
-    kind = spec.load()
+    with blaming(f"dataset {spec.name}", "loading"):
+        kind = spec.load()
     options = validate(kind.Options, part.options, spec.name)
     try:
-        return kind(options)
+        with blaming(f"dataset {spec.name}", "opening", but=(OSError,)):
+            return kind(options)
     except OSError as error:  # even asking whether a file exists fails in a folder that may not be entered
         raise DataError(
             f"{error.filename or spec.name}: cannot be looked at: {error.strerror or error}; dataset {spec.name} needs "
@@ -167,8 +173,10 @@ def validate(kind: type[Options], given: dict[str, Any], owner: str) -> Options:
 def analysis_of(part: AnalysisPlan, plugins: Plugins) -> Analysis:
     """An analysis looked up, with its options validated; raises ``UsageError`` for what is wrong with it."""
     provider, spec = plugins.probes.find(part.name)
-    kind = spec.load()
-    if unknown := kind.reads() - TAPS.keys():
+    with blaming(f"analysis {spec.name} ({provider})", "loading"):
+        kind = spec.load()
+        unknown = kind.reads() - TAPS.keys()
+    if unknown:
         raise MismatchError(f"analysis {spec.name} reads {sorted(unknown)}, but the taps are {', '.join(TAPS)}")
     return Analysis(spec, str(provider), kind, validate(kind.Options, part.options, spec.name))
 

@@ -15,7 +15,8 @@ from ..data.batch import Batch, Window
 from ..data.preparation import Preparation
 from ..data.samples import Dataset, Sample
 from ..data.views import Placement, View, to_tensor
-from ..errors import ImageError
+from ..errors import ImageError, VitanError
+from .isolation import blaming, forget
 from .schedule import Partition
 
 #: What a preparation has made of samples, by position in the dataset.
@@ -31,19 +32,31 @@ class Skipped:
 
 
 @dataclass(frozen=True)
+class Loaded:
+    """What there is of some images: the batch of those that could be read (None if none could), and the others.
+
+    ``failed`` holds the errors of preparations that raised something; the batch has nothing of theirs.
+    """
+
+    batch: Batch | None
+    skipped: Sequence[Skipped]
+    failed: Mapping[Preparation, VitanError]
+
+
+@dataclass(frozen=True)
 class _Seen:
-    """A sample laid out for the model, and what preparations made of it just now."""
+    """A sample laid out for the model, and what preparations make of it, or the error of one that fails."""
 
     index: int
     sample: Sample
     placement: Placement
     windows: Sequence[Window]
     pixels: Tensor  # (window, 3, height, width)
-    prepared: Mapping[Preparation, Mapping[str, Tensor]]
+    prepared: Mapping[Preparation, Mapping[str, Tensor] | VitanError]
 
 
 class Loader:
-    """Reads batches ahead in threads. ``skipped`` collects the unreadable images of the last ``batches`` call."""
+    """Reads batches ahead in threads, as a model takes them in a view."""
 
     def __init__(
         self,
@@ -59,24 +72,20 @@ class Loader:
         """``mean`` and ``std`` normalise RGB in [0, 1]; ``grid`` is the model's patch grid, (rows, columns)."""
         self._dataset, self._view, self._mean, self._std, self._grid = dataset, view, mean, std, grid
         self._skip, self._threads = skip, threads
-        self.skipped: list[Skipped] = []
 
-    def read(
-        self, number: int, indices: Sequence[int], prepared: Mapping[Preparation, Prepared | None]
-    ) -> Batch | None:
+    def read(self, number: int, indices: Sequence[int], prepared: Mapping[Preparation, Prepared | None]) -> Loaded:
         """One batch of the images at these positions of the dataset, read here and now; see ``batches``."""
-        return self._collate(number, [self._read(index, prepared) for index in indices])
+        return _collate(number, [self._read(index, prepared) for index in indices])
 
     def batches(
         self, partition: Partition, numbers: Sequence[int], prepared: Mapping[Preparation, Prepared | None]
-    ) -> Iterator[Batch | None]:
-        """The batches of these numbers, in order; None for one of which no image could be read.
+    ) -> Iterator[Loaded]:
+        """The batches of these numbers, in order.
 
         ``prepared`` holds what preparations have made before, and None for those that are to be asked now.
 
         Raises ``ImageError`` at the first unreadable image unless they are to be skipped.
         """
-        self.skipped = []
         todo = iter(numbers)
         with ThreadPoolExecutor(self._threads, thread_name_prefix="vitan-read") as pool:
 
@@ -89,7 +98,7 @@ class Loader:
                     number, futures = ahead.popleft()
                     found = [future.result() for future in futures]
                     ahead.extend((following, start(following)) for following in islice(todo, 1))
-                    yield self._collate(number, found)
+                    yield _collate(number, found)
             finally:
                 for _, futures in ahead:
                     for future in futures:
@@ -97,11 +106,12 @@ class Loader:
 
     def _read(self, index: int, prepared: Mapping[Preparation, Prepared | None]) -> _Seen | Skipped:
         try:
-            sample = self._dataset[index]
+            with blaming(f"dataset {type(self._dataset).__name__}", f"reading image {index}"):
+                sample = self._dataset[index]
             seen, placement = self._view.place(sample.image)
             grid = self._whole_grid(placement)
             made = {
-                wanted: (before or {}).get(index) or wanted.prepare(sample, placement, grid, self._view)
+                wanted: (before or {}).get(index) or self._prepare(wanted, sample, placement, grid)
                 for wanted, before in prepared.items()
             }
         except ImageError as error:
@@ -113,27 +123,47 @@ class Loader:
         cut = torch.stack([pixels[:, top : top + size, left : left + size] for left, top in corners])
         return _Seen(index, sample, placement, cut_grid(corners, grid, self._grid, size), cut, made)
 
+    def _prepare(
+        self, preparation: Preparation, sample: Sample, placement: Placement, grid: tuple[int, int]
+    ) -> Mapping[str, Tensor] | VitanError:
+        try:
+            with blaming(f"the preparation {preparation.name}", f"prepare of {sample.id}"):
+                return preparation.prepare(sample, placement, grid, self._view)
+        except ImageError:
+            raise  # the image is left out, or stops the run, whoever cannot use it
+        except VitanError as error:
+            return forget(error)
+
     def _whole_grid(self, placement: Placement) -> tuple[int, int]:
         """The (rows, columns) of the picture's whole patch grid: as many patches to a pixel as in one window."""
         (rows, columns), (width, height) = self._grid, placement.pixels
         return rows * height // self._view.size, columns * width // self._view.size
 
-    def _collate(self, number: int, found: Sequence[_Seen | Skipped]) -> Batch | None:
-        self.skipped += [item for item in found if isinstance(item, Skipped)]
-        good = [item for item in found if not isinstance(item, Skipped)]
-        if not good:
-            return None
-        return Batch(
-            index=[item.index for item in good],
-            samples=[item.sample for item in good],
-            placements=[item.placement for item in good],
-            pixels=torch.cat([item.pixels for item in good]),
-            windows=[
-                Window(row, each.top, each.left, each.own) for row, item in enumerate(good) for each in item.windows
-            ],
-            number=number,
-            prepared={key: [item.prepared[key] for item in good] for key in good[0].prepared},
-        )
+
+def _collate(number: int, found: Sequence[_Seen | Skipped]) -> Loaded:
+    skipped = [item for item in found if isinstance(item, Skipped)]
+    good = [item for item in found if not isinstance(item, Skipped)]
+    if not good:
+        return Loaded(None, skipped, {})
+    prepared: dict[Preparation, list[Mapping[str, Tensor]]] = {preparation: [] for preparation in good[0].prepared}
+    failed: dict[Preparation, VitanError] = {}
+    for item in good:
+        for preparation, parts in item.prepared.items():
+            if isinstance(parts, VitanError):
+                failed.setdefault(preparation, parts)
+                prepared.pop(preparation, None)
+            elif preparation in prepared:
+                prepared[preparation].append(parts)
+    batch = Batch(
+        index=[item.index for item in good],
+        samples=[item.sample for item in good],
+        placements=[item.placement for item in good],
+        pixels=torch.cat([item.pixels for item in good]),
+        windows=[Window(row, each.top, each.left, each.own) for row, item in enumerate(good) for each in item.windows],
+        number=number,
+        prepared=prepared,
+    )
+    return Loaded(batch, skipped, failed)
 
 
 def cut_grid(

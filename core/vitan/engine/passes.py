@@ -3,77 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, astuple, dataclass, field
+from dataclasses import asdict, astuple
 from functools import partial
 from typing import Any
 
 from torch import Tensor
 
-from ..analysis.probe import Probe, Recording
+from ..analysis.probe import Recording
 from ..data.batch import Batch
 from ..data.preparation import Preparation
 from ..data.views import make_view
 from ..errors import VitanError
 from ..models.model import Model
 from . import keys
-from .isolation import blaming, forget
-from .job import Analysis, Job
+from .isolation import blaming
+from .job import Job
 from .loader import Loader, Prepared, Skipped
 from .progress import Reporter
 from .provenance import circumstances
 from .schedule import Sharing, partition_of
 from .store import Store, Unit
+from .track import Named, Track, own_name, shared_name
 
 #: From this many bytes on, the size of what a pass will store is announced.
 _MUCH = 1_000_000_000
-
-
-@dataclass(frozen=True)
-class Named:
-    """Which image a position of the dataset is."""
-
-    index: int
-    id: str
-    label: int | None
-    role: str
-    group: str
-
-
-@dataclass
-class Track:
-    """One recording of a pass, and what it has seen so far.
-
-    ``contents`` are what its stored units depend on, shard by shard, and ``keys`` the names that follow from these.
-    ``reused`` says that everything it has taken so far was stored before, and ``made_by`` under which circumstances
-    each such unit was. ``owner`` is who is to blame for ``error``, after which it sees nothing more.
-    """
-
-    name: str
-    owner: str
-    make: Callable[[], Recording]
-    preparation: Preparation | None
-    contents: Sequence[Mapping[str, Any]]
-    keys: Sequence[str]
-    recording: Recording | None = None
-    images: list[Named] = field(default_factory=list)
-    skipped: list[Skipped] = field(default_factory=list)
-    reused: bool = True
-    made_by: list[Mapping[str, Any]] = field(default_factory=list)
-    error: VitanError | None = None
-
-    def take(self, unit: Unit, *, stored: bool) -> None:
-        """Merge in a shard; ``stored`` says that it was there before."""
-        shard = self.make()
-        shard.load(unit.tensors)
-        if self.recording is None:
-            self.recording = shard
-        else:
-            self.recording.merge(shard)
-        self.images += [Named(*image) for image in unit.notes["images"]]
-        self.skipped += [Skipped(*image) for image in unit.notes["skipped"]]
-        self.reused &= stored
-        if stored:
-            self.made_by.append(unit.notes["made_by"])
 
 
 class Pass:
@@ -107,7 +60,8 @@ class Pass:
         self._reporter.begin(f"{self.model.info.name} · {self._job.dataset_name} · {names}", self._job.n)
         try:
             for number in range(len(self._shards)):
-                self._shard([track for track in tracks.values() if track.error is None], number)
+                if running := [track for track in tracks.values() if track.error is None]:
+                    self._shard(running, number)
         finally:
             self._reporter.end()
         return tracks
@@ -161,9 +115,12 @@ class Pass:
     def _check_room(self, tracks: Sequence[Track]) -> None:
         needed = 0
         for track in tracks:
-            if each := track.make().bytes_per_image():
+            size = 0
+            with track.answering("bytes_per_image"):
+                size = track.make().bytes_per_image()
+            if size:
                 missing = [n for n, key in enumerate(track.keys) if not self._store.path(key).exists()]
-                needed += each * sum(map(self._count, missing))
+                needed += size * sum(map(self._count, missing))
         if needed > 0:
             self._store.check_room(needed)
         if needed > _MUCH:
@@ -175,46 +132,65 @@ class Pass:
 
     def _shard(self, tracks: Sequence[Track], number: int) -> None:
         """Every track takes its unit of one shard; what was not stored is stored before anything else is done."""
-        units = [(track, self._store.get(track.keys[number])) for track in tracks]
-        missing = [track for track, unit in units if unit is None]
-        for track, unit in units:
-            if unit is not None:
-                track.take(unit, stored=True)
+        stored = {track.name: unit for track in tracks if (unit := self._store.get(track.keys[number])) is not None}
+        missing = [track for track in tracks if track.name not in stored]
+        computed = self._compute(missing, number) if missing else {}
         if not missing:
             self._reporter.advance(self._count(number))
-            return
-        recordings, notes = self._compute(missing, number)
-        for track, recording in zip(missing, recordings, strict=True):
-            if track.error is None:
-                self._store.put(track.contents[number], recording.state(), notes)
-                unit = self._store.get(track.keys[number])  # on the disk and no longer in memory
-                track.take(unit or Unit(recording.state(), track.contents[number], notes), stored=False)
+        for track in tracks:
+            if unit := stored.get(track.name) or computed.get(track.name):
+                track.take(unit, stored=track.name in stored)
 
-    def _compute(self, tracks: Sequence[Track], number: int) -> tuple[list[Recording], dict[str, Any]]:
-        """What each track records of one shard, and notes of which images that were.
-
-        A recording that raises something sees nothing more, and its track keeps the error.
-        """
-        shard, recordings = self._shards[number], [track.make() for track in tracks]
+    def _compute(self, tracks: Sequence[Track], number: int) -> dict[str, Unit]:
+        """What each track records of one shard, stored. One that raises something sees nothing more and has no unit."""
+        recordings = self._recordings(tracks)
         before = {wanted: self._prepared(wanted, number) for track in tracks if (wanted := track.preparation)}
         fresh: dict[Preparation, dict[str, Tensor]] = {p: {} for p, known in before.items() if known is None}
         images: list[Named] = []
-        for batch, index in zip(self._loader.batches(self.partition, shard, before), shard, strict=True):
-            if batch is not None:
-                self._forward(batch, tracks, recordings)
-                pairs = zip(batch.index, batch.samples, strict=True)
-                images += [Named(position, each.id, each.label, each.role, each.group) for position, each in pairs]
-                for preparation, tensors in fresh.items():
-                    for position, parts in zip(batch.index, batch.prepared[preparation], strict=True):
-                        tensors.update({f"{position}.{name}": tensor for name, tensor in parts.items()})
+        skipped: list[Skipped] = []
+        shard = self._shards[number]
+        for index, loaded in zip(shard, self._loader.batches(self.partition, shard, before), strict=True):
+            for preparation, error in loaded.failed.items():
+                fresh.pop(preparation, None)
+                _end(tracks, preparation, error)
+            if all(track.error for track in tracks):
+                return {}
+            skipped += loaded.skipped
+            if loaded.batch is not None:
+                self._forward(loaded.batch, tracks, recordings)
+                images += _named(loaded.batch)
+                _collect(loaded.batch, fresh)
             self._reporter.advance(len(self.partition.indices(index)))
         for preparation, tensors in fresh.items():
             self._store.put(self._preparing(preparation, number), tensors, {"made_by": self._circumstances})
-        for track, recording in zip(tracks, recordings, strict=True):
-            _attempt(track, "finish", recording.finish)
-        skipped = [astuple(image) for image in self._loader.skipped]
-        named = [astuple(image) for image in images]
-        return recordings, {"images": named, "skipped": skipped, "made_by": self._circumstances}
+        named, left_out = ([astuple(each) for each in part] for part in (images, skipped))
+        notes = {"images": named, "skipped": left_out, "made_by": self._circumstances}
+        return self._put(tracks, recordings, number, notes)
+
+    def _recordings(self, tracks: Sequence[Track]) -> dict[str, Recording]:
+        recordings: dict[str, Recording] = {}
+        for track in tracks:
+            with track.answering("__init__"):
+                recordings[track.name] = track.make()
+        return recordings
+
+    def _put(
+        self, tracks: Sequence[Track], recordings: Mapping[str, Recording], number: int, notes: Mapping[str, Any]
+    ) -> dict[str, Unit]:
+        """Store what the tracks that go on have seen of a shard; it is then on the disk and no longer in memory."""
+        units: dict[str, Unit] = {}
+        for track in tracks:
+            if track.error is not None:
+                continue
+            state: Mapping[str, Tensor] = {}
+            with track.answering("finish"):
+                recordings[track.name].finish()
+                state = recordings[track.name].state()
+            if track.error is None:
+                self._store.put(track.contents[number], state, notes)
+                unit = self._store.get(track.keys[number])
+                units[track.name] = unit or Unit(state, track.contents[number], notes)
+        return units
 
     def _preparing(self, preparation: Preparation, number: int) -> dict[str, Any]:
         return keys.of_preparation(preparation, self._places[number], self.model.info.layout.grid)
@@ -229,57 +205,39 @@ class Pass:
             prepared.setdefault(int(index), {})[part] = tensor
         return prepared
 
-    def _forward(self, batch: Batch, tracks: Sequence[Track], recordings: Sequence[Recording]) -> None:
-        taps = frozenset().union(*(recording.taps for recording in recordings))
+    def _forward(self, batch: Batch, tracks: Sequence[Track], recordings: Mapping[str, Recording]) -> None:
+        running = [(track, recordings[track.name]) for track in tracks if track.error is None]
+        taps = frozenset().union(*(recording.taps for _, recording in running))
         wanted = dict.fromkeys(self.model.info.blocks, taps)
-        if not self._checked:
-            self.model.check_recording(wanted, batch.pixels[:1], images=batch.names[:1])
-            self._checked = True
 
         def on_block(block: int, caught: Mapping[str, Tensor]) -> None:
-            for track, recording in zip(tracks, recordings, strict=True):
+            for track, recording in running:
                 if track.error is None:
-                    seen = {name: caught[name] for name in recording.taps}
-                    _attempt(track, "update_block", partial(recording.update_block, block, seen, batch))
-            if all(track.error for track in tracks):
-                raise tracks[0].error or AssertionError("all have failed")
+                    with track.answering("update_block"):
+                        recording.update_block(block, {name: caught[name] for name in recording.taps}, batch)
 
-        with self.model.record(wanted, on_block, images=batch.names):
-            self.model.forward(batch.pixels)
-
-
-def _attempt(track: Track, doing: str, act: Callable[[], None]) -> None:
-    """Let a recording act; what it raises ends its track, and nothing else. Memory is a matter of the whole pass."""
-    if track.error is not None:
-        return
-    try:
-        with blaming(track.owner, doing):
-            act()
-    except VitanError as error:
-        track.error = forget(error)
+        with blaming(f"model {self.model.info.name}", "its forward pass"):
+            if not self._checked:
+                self.model.check_recording(wanted, batch.pixels[:1], images=batch.names[:1])
+                self._checked = True
+            with self.model.record(wanted, on_block, images=batch.names):
+                self.model.forward(batch.pixels)
 
 
-def own_name(analysis: Analysis) -> str:
-    """The name of the track of an analysis with taps of its own."""
-    return analysis.spec.name
+def _named(batch: Batch) -> list[Named]:
+    pairs = zip(batch.index, batch.samples, strict=True)
+    return [Named(index, sample.id, sample.label, sample.role, sample.group) for index, sample in pairs]
 
 
-def shared_name(kind: type[Recording]) -> str:
-    """The name of the track of what analyses share; no analysis can be called so."""
-    return f"shared {kind.name}"
+def _collect(batch: Batch, fresh: Mapping[Preparation, dict[str, Tensor]]) -> None:
+    """Keep what was prepared just now, to be stored at the end of the shard."""
+    for preparation, tensors in fresh.items():
+        for index, parts in zip(batch.index, batch.prepared[preparation], strict=True):
+            tensors.update({f"{index}.{name}": tensor for name, tensor in parts.items()})
 
 
-def tracks_of(analysis: Analysis, tracks: Mapping[str, Track]) -> dict[str, Track]:
-    """The tracks behind an analysis: its own under "", and each that it shares under its attribute."""
-    own = {"": tracks[own_name(analysis)]} if analysis.kind.taps else {}
-    return {**own, **{name: tracks[shared_name(kind)] for name, kind in analysis.kind.uses.items()}}
-
-
-def probe_of(analysis: Analysis, tracks: Mapping[str, Track], model: Model) -> Probe:
-    """The probe with its own state and all that it shares."""
-    behind = tracks_of(analysis, tracks)
-    probe = behind[""].recording if "" in behind else analysis.kind(analysis.options, model.info)
-    assert isinstance(probe, Probe)
-    for name in probe.uses:
-        setattr(probe, name, behind[name].recording)
-    return probe
+def _end(tracks: Sequence[Track], preparation: Preparation, error: VitanError) -> None:
+    """End the tracks that need a preparation which has failed."""
+    for track in tracks:
+        if track.preparation == preparation:
+            track.error = track.error or error

@@ -17,11 +17,12 @@ from ..models.model import load_model
 from .isolation import blaming, forget, is_out_of_memory
 from .job import Analysis, Job
 from .loader import Skipped
-from .passes import Named, Pass, Track, probe_of, tracks_of
+from .passes import Pass
 from .plan import ModelPlan
 from .progress import Reporter
 from .schedule import arrange
 from .store import Store
+from .track import Named, Track, probe_of, tracks_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,14 +90,15 @@ def run_model(job: Job, index: int, store: Store, reporter: Reporter) -> ModelRu
     """
     part, spec = job.models[index]
     try:
-        model = load_model(
-            spec,
-            weights=part.weights,
-            blocks=job.plan.blocks,
-            device=job.plan.device,
-            dtype=getattr(torch, job.plan.dtype),
-            progress=reporter.download,
-        )
+        with blaming(f"model {spec.name}", "loading"):
+            model = load_model(
+                spec,
+                weights=part.weights,
+                blocks=job.plan.blocks,
+                device=job.plan.device,
+                dtype=getattr(torch, job.plan.dtype),
+                progress=reporter.download,
+            )
         outcomes: dict[str, Outcome] = {}
         failures: list[Failed] = []
         for sharing in arrange(job.analyses, job.plan.batch_size):

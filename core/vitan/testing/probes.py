@@ -151,9 +151,11 @@ class _Feed:
     def _batch(self, index: Sequence[int]) -> Batch:
         preparation = self.kind.preparation(self.options)
         loader = Loader(MadeUp(self.info.image_size), self.view, (0.5,) * 3, (0.5,) * 3, self.layout.grid)
-        batch = loader.read(index[0] // self.step, index, {preparation: None} if preparation else {})
-        assert batch is not None, "made-up images can always be read"
-        return batch
+        loaded = loader.read(index[0] // self.step, index, {preparation: None} if preparation else {})
+        for error in loaded.failed.values():
+            raise AssertionError(str(error))
+        assert loaded.batch is not None, "made-up images can always be read"
+        return loaded.batch
 
     def _tap(self, name: str, block: int, batch: Batch) -> Tensor:
         tokens = len(self.layout)

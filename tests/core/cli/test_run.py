@@ -399,6 +399,30 @@ def test_an_analysis_that_fails_leaves_the_others_their_results(vitan) -> None:
     assert "error: too few images for so many clusters" in alone.err
 
 
+BUGGY = FAILING.replace('raise OptionError("too few images for so many clusters")', "return {}['missing']")
+
+
+@pytest.mark.parametrize("debug", [["--debug"], []])
+def test_an_error_of_a_plugin_is_one_line_and_its_traceback_only_for_debug(vitan, debug) -> None:
+    Path("buggy.py").write_text(BUGGY)
+    for analyses in (["failing"], ["mean", "failing"]):
+        ran = vitan("-p", "buggy.py", "run", *analyses, "-m", "toy-A8", "-d", "dots", *debug)
+        assert ran.code == 1
+        line = BUGGY.splitlines().index("            return {}['missing']") + 1
+        assert f"failing (buggy.py) failed in compute (buggy.py:{line}): KeyError: 'missing'" in ran.err
+        assert ("Traceback" in ran.err) == bool(debug)
+        assert ("return {}['missing']" in ran.err) == bool(debug)
+
+
+@pytest.mark.parametrize("place", [["--debug", "run", "nothing"], ["run", "nothing", "--debug"]])
+def test_any_command_shows_where_an_error_arose(vitan, place) -> None:
+    ran = vitan(*place)
+    assert ran.code == 2
+    assert "Traceback" in ran.err
+    assert ran.err.splitlines()[-1].startswith("error: no analysis is called 'nothing'")
+    assert "Traceback" not in vitan("run", "nothing").err
+
+
 def test_an_unwritable_cache_is_said_before_anything_is_computed(vitan, monkeypatch) -> None:
     monkeypatch.setenv("VITAN_CACHE", "/dev/null/cache")
     ran = vitan(*RUN)

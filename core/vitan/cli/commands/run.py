@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ...errors import OptionError, OutOfMemoryError
-from ..app import complete_files, data_root_option, plugin_option, plugins_of
+from ..app import complete_files, data_root_option, plugin_option, plugins_of, say_error
 from ..names import complete_analyses, complete_datasets, complete_models
 from ..plugin_options import Part, PluginCommand, PluginOption, flags_as_typed
 from ..progress import reporter
@@ -190,7 +190,7 @@ def run(
         progress.close()
     _print(found, output, len(asked.models) > 1, as_json)
     for name, failure in found.failed.items():
-        click.secho(f"error: {name}: {flags_as_typed(str(failure), brought)}", fg="red", err=True)
+        say_error(failure, f"{name}: {flags_as_typed(str(failure), brought)}")
     ctx.exit(1 if found.failed else 0)
 
 
