@@ -86,18 +86,23 @@ def run_plan(
     plugins: Given = None,
     progress: Reporter | None = None,
 ) -> Results:
-    """The same for a plan. Each model is run and written before the next one starts; numbers before figures."""
+    """The same for a plan. Each model is run and written before the next one starts; numbers before figures.
+
+    Raises ``KeptError`` where ``output`` holds more than what would replace it.
+    """
     from .engine.job import device_name, prepare, resolve
     from .files import make_writable, states_dir
     from .results.folder import write_root
+    from .results.keep import check_job
     from .results.results import Results
     from .results.save import Silent, compare_findings
 
-    known, reporter = plugins_from(plugins), progress or Silent()
+    known, reporter = plugins_from(plugins), Silent() if progress is None else progress
     job = prepare(resolve(plan, known), known)
     root = None if output is None else Path(output)
     if root is not None:
         make_writable(root, "--output {folder}: nothing can be written there ({why}); choose another")
+        check_job(job, root)
     make_writable(states_dir(), "the cache {folder} cannot be written ({why}); set VITAN_CACHE to a folder that can")
     reporter.note(f"device {device_name(job.plan.device)}")
     for line in job.dataset.notes():
@@ -106,7 +111,7 @@ def run_plan(
     failed: dict[str, VitanError] = {}
     for index in range(len(job.models)):
         findings += _run_one(job, index, root, figures, reporter, failed)
-    comparisons, more = compare_findings(findings, root, figures=figures)
+    comparisons, more = compare_findings(findings, root, figures=figures, reporter=reporter)
     if root is not None and findings:
         write_root(root)
     return Results(findings=tuple(findings), comparisons=tuple(comparisons), failed={**failed, **more}, folder=root)
@@ -212,11 +217,12 @@ def compare(
     """Compare models that were run apart, from what is stored of them, and write that below ``output``.
 
     ``output`` is the folder that results come from, unless it is given. Raises ``UsageError`` where no two models have
-    been run alike, naming what differs.
+    been run alike, naming what differs, and ``KeptError`` where more models have been compared there.
     """
     from .results.folder import write_root
+    from .results.keep import check_comparison
     from .results.read import check_alike
-    from .results.save import compare_findings
+    from .results.save import Silent, compare_findings
 
     found = load_results(results) if isinstance(results, (str, Path)) else results
     chosen = found.named(list(analyses), models, dataset)
@@ -227,10 +233,13 @@ def compare(
     if not several:
         where = found.folder or "these results"
         raise UsageError(f"{where} holds no analysis of two models on one dataset; run a second model first")
+    root = Path(output) if output is not None else found.folder
     for group in several:
         check_alike(group)
-    root = Path(output) if output is not None else found.folder
-    comparisons, failed = compare_findings(chosen, root, figures=figures)
+        if root is not None:
+            names = [outcome.model.name for outcome in group]
+            check_comparison(root, group[0].drawable.dataset_name, group[0].analysis.spec.name, names)
+    comparisons, failed = compare_findings(chosen, root, figures=figures, reporter=Silent())
     for error in failed.values():
         raise error
     if root is not None:

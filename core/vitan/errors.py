@@ -6,7 +6,8 @@
     │   ├── NameConflictError   two plugins offer that name
     │   ├── OptionError         a value out of its range
     │   ├── PlanError           a plan file that does not fit its schema
-    │   └── MismatchError       model, analysis and dataset do not go together
+    │   ├── MismatchError       model, analysis and dataset do not go together
+    │   └── KeptError           results that are there hold more, and would be replaced
     ├── PluginError             a plugin that does not keep its contract
     ├── OutOfMemoryError        a device's memory that is not enough
     ├── DataError               a dataset that is not as expected
@@ -90,6 +91,10 @@ class PlanError(UsageError):
 
 class MismatchError(UsageError):
     """Model, analysis and dataset do not go together."""
+
+
+class KeptError(UsageError):
+    """Results that are there hold more than what would replace them; they are kept."""
 
 
 class PluginError(VitanError):

@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -228,6 +229,11 @@ def _umask() -> int:
     return mask
 
 
+def tag(name: str) -> str:
+    """A few characters that tell a name from others of the same slug."""
+    return blake2b(name.encode("utf-8", "surrogatepass"), digest_size=4).hexdigest()
+
+
 def slug(name: str) -> str:
-    """A name that is safe in a path on every system."""
+    """A name that is safe in a path on every system; names that differ may share it (see ``tag``)."""
     return re.sub(r"[^\w.@+-]+", "_", name).strip("._") or "_"

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from ..analysis.encoding import write_frames, write_pixels, write_plot
-from ..analysis.figures import Animation, Drawing, Drawings, File, Picture, Plot
+from ..analysis.figures import Animation, Drawing, Drawings, File, Picture
 from ..analysis.records import Result
 from ..engine.isolation import blaming
 from ..engine.runner import Outcome
-from ..files import naming_refusals, replacing, slug
+from ..files import naming_refusals, replacing, slug, tag
 
 
 def draw(outcome: Outcome) -> Drawings:
@@ -35,33 +35,39 @@ def save(drawings: Iterable[Drawing], folder: Path) -> tuple[Path, ...]:
     Raises ``StoreError`` where the disk refuses.
     """
     paths: list[Path] = []
+    taken = {path.relative_to(folder) for path in folder.rglob("*")}
     for drawing in drawings:
-        with naming_refusals(folder / drawing.name):
-            if isinstance(drawing, File):
-                _save_file(drawing, folder)
-            else:
-                paths.append(_save_one(drawing, folder / slug(drawing.name)))
+        path = folder / _free(_path_of(drawing), drawing.name, taken)
+        with naming_refusals(path):
+            _save_one(drawing, path)
+        if not isinstance(drawing, File):
+            paths.append(path)
     return tuple(paths)
 
 
-def _save_file(drawing: File, folder: Path) -> None:
-    path = folder.joinpath(*(slug(part) for part in drawing.name.split("/")))
+def _path_of(drawing: Drawing) -> Path:
+    """Where a drawing goes below its folder; names may hold dots, so suffixes are appended, not replaced."""
+    if isinstance(drawing, File):
+        return Path(*(slug(part) for part in drawing.name.split("/")))
+    return Path(f"{slug(drawing.name)}.{'gif' if isinstance(drawing, Animation) else 'png'}")
+
+
+def _free(path: Path, name: str, taken: set[Path]) -> Path:
+    """A path that nothing else of the folder has, numbers included; a tag of the name tells apart what would share."""
+    free = path.with_name(f"{path.stem}-{tag(name)}{path.suffix}") if path in taken else path
+    taken.add(free)
+    return free
+
+
+def _save_one(drawing: Drawing, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as new:
-        new.write_bytes(drawing.content)
-
-
-def _save_one(drawing: Plot | Picture | Animation, stem: Path) -> Path:
-    """Save and return the picture to show; names may hold dots, so suffixes are appended, not replaced."""
-    png, svg, gif = (stem.with_name(f"{stem.name}.{suffix}") for suffix in ("png", "svg", "gif"))
-    if isinstance(drawing, Animation):
-        with replacing(gif) as new:
+        if isinstance(drawing, Animation):
             write_frames(drawing.frames, drawing.seconds_per_frame, new)
-        return gif
-    if isinstance(drawing, Plot):
-        with replacing(png) as new, replacing(svg) as vectors:
-            write_plot(drawing.figure, new, vectors)
-    else:
-        with replacing(png) as new:
+        elif isinstance(drawing, Picture):
             write_pixels(drawing.pixels, new)
-    return png
+        elif isinstance(drawing, File):
+            new.write_bytes(drawing.content)
+        else:
+            with replacing(path.with_suffix(".svg")) as vectors:
+                write_plot(drawing.figure, new, vectors)

@@ -7,8 +7,10 @@
     MODEL/DATASET/ANALYSIS/images.csv          which image each position of the arrays' image axes is
     MODEL/DATASET/ANALYSIS/provenance.json
     MODEL/DATASET/ANALYSIS/*                   figures, and files in other formats that an analysis writes
-    comparison/DATASET/ANALYSIS/               the same for what was found between models
+    comparison/DATASET/ANALYSIS/               the same for what was found between models, and models.json: which
 
+Folders go by the names of what they hold; a name that is no name of a folder gets a short digest, so that no two share
+one. Results that were written before that stay where they are.
 Folders whose names begin with a dot are being written, or were when a run was killed; they are never read.
 """
 
@@ -16,6 +18,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -24,29 +27,33 @@ import numpy as np
 from ..analysis.records import Record, Result
 from ..analysis.tables import from_csv, to_csv
 from ..errors import StoreError
-from ..files import clear_leftovers, naming_refusals, slug, write_text
+from ..files import clear_leftovers, naming_refusals, slug, tag, write_text
 
 RECORDS, ARRAYS, AXES = "records.csv", "arrays.npz", "arrays.json"
-PLAN, IMAGES, PROVENANCE = "plan.yaml", "images.csv", "provenance.json"
+PLAN, IMAGES, PROVENANCE, MODELS = "plan.yaml", "images.csv", "provenance.json", "models.json"
 _COMPARISON = "comparison"
 #: Seconds after which what a killed run has left is surely nobody's work any more.
 _OLD = 24 * 3600
+#: Bytes of a name that a folder's has at most, without its tag; and what systems allow.
+_LONGEST, _ALLOWED = 200, 255
 
 
 def place(root: Path, model: str, dataset: str, analysis: str) -> Path:
     """The folder of one analysis of one model over one dataset."""
-    return root / slug(model) / slug(dataset) / analysis
+    former = root / slug(model) / slug(dataset) / analysis
+    return former if _holds(former, model, dataset) else root / _folder_of(model) / _folder_of(dataset) / analysis
 
 
 def comparison_place(root: Path, dataset: str, analysis: str) -> Path:
     """The folder of what an analysis found between models."""
-    return root / _COMPARISON / slug(dataset) / analysis
+    return root / _COMPARISON / _folder_of(dataset) / analysis
 
 
 def find(root: Path, analysis: str = "*", dataset: str = "*", model: str = "*") -> list[Path]:
     """The folders of single models that match; names are as they were given. Raises ``StoreError`` if there is none."""
-    names = [name if name == "*" else slug(name) for name in (model, dataset)]
-    found = [path.parent for path in _glob(root, *names, analysis, PROVENANCE)]
+    patterns = [[name] if name == "*" else {_folder_of(name), _cut(slug(name), _ALLOWED)} for name in (model, dataset)]
+    folders = [path.parent for parts in product(*patterns) for path in _glob(root, *parts, analysis, PROVENANCE)]
+    found = [folder for folder in sorted(folders) if _holds(folder, model, dataset)]
     if not found:
         asked = [("of", analysis), ("on", dataset), ("for", model)]
         which = "".join(f" {word} {name}" for word, name in asked if name != "*")
@@ -56,8 +63,30 @@ def find(root: Path, analysis: str = "*", dataset: str = "*", model: str = "*") 
 
 def find_comparisons(root: Path, analysis: str = "*", dataset: str = "*") -> list[Path]:
     """The folders of what was found between models, where records were."""
-    dataset = dataset if dataset == "*" else slug(dataset)
+    dataset = dataset if dataset == "*" else _folder_of(dataset)
     return [path.parent for path in _glob(root, _COMPARISON, dataset, analysis, RECORDS)]
+
+
+def _folder_of(name: str) -> str:
+    """The folder that goes by a name; no two names share one."""
+    safe = _cut(slug(name), _LONGEST)
+    if safe == name and name != _COMPARISON:
+        return name
+    return f"{safe}-{tag(name)}"
+
+
+def _cut(text: str, size: int) -> str:
+    return text.encode()[:size].decode(errors="ignore")
+
+
+def _holds(folder: Path, model: str, dataset: str) -> bool:
+    """Whether a folder is that of this model and dataset (``*`` is any), by what is written in it or by its name."""
+    try:
+        facts = read_provenance(folder)
+        names = [facts["model"]["name"], facts["dataset"]["name"]]
+    except (StoreError, LookupError, TypeError):
+        names = [part if _folder_of(part) == part else "" for part in folder.parts[-3:-1]]
+    return all(asked in ("*", name) for asked, name in zip((model, dataset), names, strict=True))
 
 
 def read_records(root: Path) -> tuple[Record, ...]:
@@ -123,6 +152,19 @@ def read_provenance(folder: Path) -> Mapping[str, Any]:
     except (OSError, ValueError) as error:
         raise StoreError(f"{folder} is incomplete or of an older version ({error}); run it again") from error
     return facts
+
+
+def read_models(folder: Path) -> tuple[str, ...]:
+    """The models that the folder of a comparison holds, in their order; none for a folder without."""
+    try:
+        return tuple(json.loads((folder / MODELS).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        pass
+    try:  # an older version wrote them into the records alone
+        records = from_csv((folder / RECORDS).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return ()
+    return tuple(dict.fromkeys(name for record in records for name in (record.model, record.other) if name))
 
 
 def _glob(root: Path, *parts: str) -> list[Path]:

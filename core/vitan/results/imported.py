@@ -6,8 +6,9 @@ import json
 from pathlib import Path
 
 from ..analysis.tables import to_csv
-from ..files import replacing_folder, slug
+from ..files import replacing_folder
 from ..registry.specs import Imported
+from .folder import RECORDS, place
 
 #: What the folders of imported analyses end in, so that they never replace what vitan has computed.
 SUFFIX = "-published"
@@ -21,13 +22,13 @@ def write_imported(found: Imported, folder: Path) -> list[Path]:
     by_place: dict[Path, list[Path]] = {}
     for path, records in found.records.items():
         first = records[0]
-        place = folder / slug(first.model) / slug(first.dataset) / f"{first.analysis}{SUFFIX}"
-        by_place.setdefault(place, []).append(path)
-    for place, paths in by_place.items():
-        with replacing_folder(place) as new:
+        target = place(folder, first.model, first.dataset, f"{first.analysis}{SUFFIX}")
+        by_place.setdefault(target, []).append(path)
+    for target, paths in by_place.items():
+        with replacing_folder(target) as new:
             rows = [record for path in paths for record in found.records[path]]
             rows.sort(key=lambda record: -1 if record.block is None else record.block)
-            (new / "records.csv").write_text(to_csv(rows), encoding="utf-8")
+            (new / RECORDS).write_text(to_csv(rows), encoding="utf-8")
             sources = {"files": [path.name if path.suffix == ".pkl" else "/".join(path.parts[-2:]) for path in paths]}
             (new / "published.json").write_text(json.dumps(sources, indent=1) + "\n", encoding="utf-8")
     return list(by_place)

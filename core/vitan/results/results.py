@@ -118,7 +118,7 @@ class Results(Sequence[Finding]):
 
         root = Path(folder)
         findings, failed = write_findings(self.findings, root, figures=figures, reporter=Silent())
-        comparisons, more = compare_findings(findings, root, figures=figures)
+        comparisons, more = compare_findings(findings, root, figures=figures, reporter=Silent())
         write_root(root)
         return Results(
             findings=tuple(findings),

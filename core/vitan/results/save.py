@@ -10,7 +10,7 @@ from ..engine.isolation import forget
 from ..engine.job import Job
 from ..engine.progress import Reporter
 from ..engine.runner import Outcome
-from ..errors import VitanError
+from ..errors import KeptError, VitanError
 from .drawing import draw, draw_between, save
 from .findings import Comparison, Finding
 from .folder import write_root
@@ -40,21 +40,25 @@ def write_findings(
 ) -> tuple[list[Finding], dict[str, VitanError]]:
     """Write the numbers of findings, gather the root table, then draw; returns them with their places.
 
-    A figure that fails takes neither numbers nor other figures with it: its error is returned by what it is of.
+    A figure that fails takes neither numbers nor other figures with it: its error is returned by what it is of. So is
+    that of numbers for whose sake fuller ones would have to go.
     """
     written: list[Finding] = []
+    failed: dict[str, VitanError] = {}
     for each in findings:
         assert each.job is not None, "only what was run just now is written"
-        written.append(replace(each, folder=write_outcome(each.load_outcome(), each.job, root)))
+        try:
+            written.append(replace(each, folder=write_outcome(each.load_outcome(), each.job, root)))
+        except KeptError as error:
+            failed[f"writing {each.analysis} of {each.model}"] = error
+            written.append(each)
     write_root(root)
-    failed: dict[str, VitanError] = {}
     for number, each in enumerate(written if figures else ()):
         outcome = each.load_outcome()
-        if outcome.analysis.spec.figures is None:
+        if outcome.analysis.spec.figures is None or each.folder is None:
             continue
         reporter.note(f"  drawing {each.analysis}")
         try:
-            assert each.folder is not None
             written[number] = replace(each, pictures=save(draw(outcome), each.folder))
         except VitanError as error:
             failed[f"drawing {each.analysis} of {each.model}"] = forget(error)
@@ -62,19 +66,25 @@ def write_findings(
 
 
 def compare_findings(
-    findings: Sequence[Finding], root: Path | None, *, figures: bool
+    findings: Sequence[Finding], root: Path | None, *, figures: bool, reporter: Reporter
 ) -> tuple[list[Comparison], dict[str, VitanError]]:
-    """What each analysis finds between the models that it was run on; nothing for a single model."""
+    """What each analysis finds between the models that it was run on; nothing for a single model.
+
+    A comparison of more models that is already there is kept, which ``reporter`` is told; this one is then not written.
+    """
     made: list[Comparison] = []
     failed: dict[str, VitanError] = {}
     for group in _several(findings):
         what, outcomes = f"{group[0].analysis} between models", [each.load_outcome() for each in group]
         try:
-            comparison = _between(group, outcomes, root, figures)
-            made.append(comparison)
-            if figures and comparison.folder is not None:
-                pictures = save(draw_between(outcomes, comparison.result), comparison.folder)
-                made[-1] = replace(comparison, pictures=pictures)
+            made.append(_between(group, outcomes))
+            if root is not None and _is_something(made[-1], outcomes, figures):
+                made[-1] = replace(made[-1], folder=write_between(made[-1].result, outcomes, root))
+            if figures and made[-1].folder is not None:
+                pictures = save(draw_between(outcomes, made[-1].result), made[-1].folder)
+                made[-1] = replace(made[-1], pictures=pictures)
+        except KeptError as error:
+            reporter.note(f"warning: {what} is not written: {error}")
         except VitanError as error:
             failed[what] = forget(error)
     return made, failed
@@ -107,16 +117,19 @@ def _several(findings: Sequence[Finding]) -> Iterator[list[Finding]]:
     return (group for group in groups.values() if len(group) > 1)
 
 
-def _between(group: Sequence[Finding], outcomes: Sequence[Outcome], root: Path | None, figures: bool) -> Comparison:
-    """What is between these models; it has a folder where there is a place for it and something to put there."""
-    result, spec = compare(outcomes), outcomes[0].analysis.spec
-    drawn = spec.comparison if result is not None else spec.figures and spec.comparison is None
-    something = result is not None or (figures and drawn)
+def _between(group: Sequence[Finding], outcomes: Sequence[Outcome]) -> Comparison:
+    """What is between these models, not yet written."""
     return Comparison(
         analysis=group[0].analysis,
         dataset=group[0].dataset,
         models=tuple(each.model for each in group),
-        result=result,
+        result=compare(outcomes),
         findings=tuple(group),
-        folder=write_between(result, outcomes, root) if root and something else None,
     )
+
+
+def _is_something(comparison: Comparison, outcomes: Sequence[Outcome], figures: bool) -> bool:
+    """Whether there is something to put into a folder."""
+    spec = outcomes[0].analysis.spec
+    drawn = spec.comparison if comparison.result is not None else spec.figures and spec.comparison is None
+    return comparison.result is not None or bool(figures and drawn)

@@ -16,7 +16,8 @@ from ..engine.plan import AnalysisPlan, Plan
 from ..engine.provenance import provenance
 from ..engine.runner import Outcome, filled
 from ..files import naming_refusals, replacing_folder
-from .folder import IMAGES, PLAN, PROVENANCE, comparison_place, place, write_result
+from .folder import IMAGES, MODELS, PLAN, PROVENANCE, comparison_place, place, write_result
+from .keep import check_comparison, check_place
 
 _NAMED = 200_000  # so many images are listed by name
 
@@ -24,9 +25,10 @@ _NAMED = 200_000  # so many images are listed by name
 def write_outcome(outcome: Outcome, job: Job, root: Path) -> Path:
     """Write the numbers of one analysis of one model; an older folder of the same name is replaced as a whole.
 
-    Raises ``StoreError`` where the disk refuses.
+    Raises ``KeptError`` for one that holds more, and ``StoreError`` where the disk refuses.
     """
     target = place(root, outcome.model.name, job.dataset_name, outcome.analysis.spec.name)
+    check_place(target, job.n, outcome.model.blocks, job.fingerprint)
     with naming_refusals(target), replacing_folder(target) as new:
         (new / PLAN).write_text(_own_plan(outcome, job).to_yaml(), encoding="utf-8")
         write_result(outcome.result, new)
@@ -37,10 +39,15 @@ def write_outcome(outcome: Outcome, job: Job, root: Path) -> Path:
 
 
 def write_between(result: Result | None, outcomes: Sequence[Outcome], root: Path) -> Path:
-    """Write what an analysis found between models, and return its folder, which replaces an older one."""
-    first = outcomes[0]
+    """Write what an analysis found between models, and return its folder, which replaces an older one.
+
+    Raises ``KeptError`` for one between more models, and ``StoreError`` where the disk refuses.
+    """
+    first, models = outcomes[0], [outcome.model.name for outcome in outcomes]
+    check_comparison(root, first.drawable.dataset_name, first.analysis.spec.name, models)
     target = comparison_place(root, first.drawable.dataset_name, first.analysis.spec.name)
     with naming_refusals(target), replacing_folder(target) as new:
+        (new / MODELS).write_text(json.dumps(models) + "\n", encoding="utf-8")
         if result is not None:
             write_result(result, new)
     return target

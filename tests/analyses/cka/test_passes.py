@@ -23,7 +23,7 @@ from vitan.engine.store import Store
 from vitan.models.model import Model
 from vitan.registry.names import Provider
 from vitan.registry.plugins import Plugins
-from vitan.results.save import compare_findings, finding_of
+from vitan.results.save import Silent, compare_findings, finding_of
 
 COUNT, IMAGES = 20, 11
 
@@ -93,7 +93,9 @@ def test_the_map_of_twenty_models_costs_twenty_passes(seen, tmp_path):
     job = _job({"cka": {"batch": 8}}, [f"toy{i}-T8" for i in range(COUNT)])
     outcomes = [outcome for i in range(COUNT) for outcome in outcomes_of(job, i, Store(tmp_path / "store"), Mock())]
     assert sum(seen) == COUNT * IMAGES
-    compare_findings([finding_of(outcome, job) for outcome in outcomes], tmp_path / "out", figures=False)
+    compare_findings(
+        [finding_of(outcome, job) for outcome in outcomes], tmp_path / "out", figures=False, reporter=Silent()
+    )
     assert sum(seen) == COUNT * IMAGES  # no further forward for any of the 190 pairs
     arrays = np.load(tmp_path / "out" / "comparison" / "pictures" / "cka" / "arrays.npz")
     for kind in ("all", "spatial", "cls", "patches"):

@@ -22,7 +22,7 @@ WRITES = [
     ("results/toy-A8/dots/mean", "vitan.results.write._images"),
     ("results/toy-A8/dots/mean", "vitan.results.folder.np.savez_compressed"),
     ("results/records.csv", "vitan.results.folder.write_text"),
-    ("results/toy-A8/dots/mean/overview", "vitan.results.drawing.write_pixels"),
+    ("results/toy-A8/dots/mean/overview.png", "vitan.results.drawing.write_pixels"),
 ]
 
 

@@ -254,7 +254,9 @@ def test_output_folder(tmp_path):
     assert {path.name for path in written.iterdir()} == {
         "plan.yaml", "records.csv", "arrays.npz", "arrays.json", "images.csv", "provenance.json",
     }  # fmt: skip
-    (alone, failed) = compare_findings([finding_of(outcomes[0], job)], tmp_path / "out", figures=True)
+    (alone, failed) = compare_findings(
+        [finding_of(outcomes[0], job)], tmp_path / "out", figures=True, reporter=Silent()
+    )
     assert (alone, failed) == ([], {})
     root = write_root(tmp_path / "out").read_text()
     assert root.count("toy-T8") == 3
@@ -297,7 +299,7 @@ def test_what_is_between_models_is_written(tmp_path):
     outcomes = [outcome for i in range(2) for outcome in outcomes_of(job, i, Store(tmp_path / "store"), Silent())]
     assert [outcome.probe is None for outcome in outcomes] == [False, True, False, True]
     findings = [finding_of(outcome, job) for outcome in outcomes]
-    (found, drawn_only), failed = compare_findings(findings, tmp_path / "out", figures=True)
+    (found, drawn_only), failed = compare_findings(findings, tmp_path / "out", figures=True, reporter=Silent())
     assert failed == {}
     folder = tmp_path / "out" / "comparison" / "pictures" / "cka"
     assert found.folder == folder
@@ -316,7 +318,7 @@ def test_what_is_between_models_is_written(tmp_path):
     assert {row["weights"] for row in rows} == {outcomes[0].weights}
     write_outcome(outcomes[0], job, tmp_path / "out")
     assert "toy-shallow-T8" in write_root(tmp_path / "out").read_text()
-    bare, _ = compare_findings(findings, tmp_path / "bare", figures=False)
+    bare, _ = compare_findings(findings, tmp_path / "bare", figures=False, reporter=Silent())
     assert [each.pictures for each in bare] == [(), ()]
     assert (tmp_path / "bare" / "comparison" / "pictures" / "cka" / "records.csv").is_file()
 
