@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -32,7 +33,7 @@ DRAWN = {
 DATASETS = {spec.name: spec for _, spec in installed().datasets}
 
 
-def test_nothing_failed_to_load():
+def test_nothing_failed_to_load() -> None:
     assert installed().failures == []
     assert MODELS
     assert PROBES
@@ -40,29 +41,29 @@ def test_nothing_failed_to_load():
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_models_by_structure(name):
+def test_models_by_structure(name: Any) -> None:
     check_model(MODELS[name], forward=False)
 
 
-def _by_running(spec):
+def _by_running(spec: Any) -> Any:
     """Large architectures and fine grids take many seconds each: with ``-m large``."""
     large = spec.arch not in ("T", "S", "B") or spec.image_size // spec.patch > 16
     return pytest.param(spec.name, marks=[pytest.mark.large] if large else [])
 
 
 @pytest.mark.parametrize("name", [_by_running(spec) for spec in MODELS.values()])
-def test_models_by_running(name):
+def test_models_by_running(name: Any) -> None:
     check_model(MODELS[name])
 
 
 @pytest.mark.parametrize("name", PROBES)
-def test_probes(name):
+def test_probes(name: Any) -> None:
     options = {"knn": {"k": (1, 5)}}.get(name, {})  # the made-up bank is smaller than the usual k
     check_probe(PROBES[name], **options)
 
 
 @pytest.mark.parametrize("name", DATASETS)
-def test_datasets(name, tmp_path):
+def test_datasets(name: Any, tmp_path: Path) -> None:
     own = {
         "folder": _folder,
         "imagenet": _imagenet,
@@ -75,7 +76,7 @@ def test_datasets(name, tmp_path):
     check_dataset(DATASETS[name], **make(tmp_path))
 
 
-def test_shapes_by_parts():
+def test_shapes_by_parts() -> None:
     check_dataset(DATASETS["shapes"], per_class=4, classes=2, size=96, masks="parts")
 
 

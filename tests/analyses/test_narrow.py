@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -14,7 +16,7 @@ from vitan.testing.probes import _Feed
 PROBES = {spec.name: spec for _, spec in installed().probes}
 
 
-def test_what_is_pretended():
+def test_what_is_pretended() -> None:
     on = OnDevice(torch.tensor([1.0, 2.0]))
     assert on.device == DEVICE
     assert isinstance(on.sum(), OnDevice)
@@ -27,7 +29,7 @@ def test_what_is_pretended():
         assert isinstance(torch.zeros(2, device=DEVICE), OnDevice)
 
 
-def test_sums_are_exact_though_the_device_has_no_float64():
+def test_sums_are_exact_though_the_device_has_no_float64() -> None:
     total, rows = Sum(), PerImage()
     values = torch.tensor([[0.1, 2.0], [0.2, -5.0]])
     total.add(0, OnDevice(values))
@@ -37,7 +39,7 @@ def test_sums_are_exact_though_the_device_has_no_float64():
 
 
 @pytest.mark.parametrize("name", PROBES)
-def test_analyses_ask_for_nothing_that_the_device_lacks(name, monkeypatch):
+def test_analyses_ask_for_nothing_that_the_device_lacks(name: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     tap = _Feed._tap
     monkeypatch.setattr(_Feed, "_tap", lambda *args: OnDevice(tap(*args)))
     options = {"knn": {"k": (1, 5)}}.get(name, {})

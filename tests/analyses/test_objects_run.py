@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from unittest.mock import Mock
 
@@ -59,7 +60,7 @@ def _hooks(module: SimpleNamespace) -> SimpleNamespace:
     return SimpleNamespace(**{name: hookimpl(function) for name, function in vars(module).items()})
 
 
-def test_token_masks_are_made_once_for_each_grid(tmp_path, made: Mock) -> None:
+def test_token_masks_are_made_once_for_each_grid(tmp_path: Path, made: Mock) -> None:
     store = Store(tmp_path)
     first = run(store, 0)
     assert made.call_count == 2 * 9  # nine pictures, in the crop for two analyses together and in the dense view
@@ -73,7 +74,7 @@ def test_token_masks_are_made_once_for_each_grid(tmp_path, made: Mock) -> None:
     assert [outcome.result.records[0].view for outcome in first] == ["crop", "crop", "dense"]
 
 
-def test_the_summary_is_made_again_without_a_pass(tmp_path) -> None:
+def test_the_summary_is_made_again_without_a_pass(tmp_path: Path) -> None:
     store = Store(tmp_path)
     before = run(store, 0)
     analyses = [{"name": "saliency", "options": {"seed": 1}}, {"name": "segments", "options": {"k": 3}}]

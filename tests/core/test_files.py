@@ -6,6 +6,7 @@ import os
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,18 +15,18 @@ from vitan.errors import DataError, StoreError
 from vitan.files import clear_leftovers, find_root, naming_refusals, replacing_folder
 
 
-def test_what_is_given_wins(tmp_path, monkeypatch):
+def test_what_is_given_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VITAN_DATA_DIR", str(tmp_path / "elsewhere"))
     assert find_root(tmp_path, "coco", ("coco",)) == tmp_path
 
 
-def test_the_first_name_that_exists_is_taken(tmp_path, monkeypatch):
+def test_the_first_name_that_exists_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VITAN_DATA_DIR", str(tmp_path))
     (tmp_path / "COCO").mkdir()
     assert find_root(None, "coco", ("coco2017", "COCO")) == tmp_path / "COCO"
 
 
-def test_every_way_to_have_none_says_what_to_do(tmp_path, monkeypatch):
+def test_every_way_to_have_none_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(DataError, match="no such folder; --root names the root of the dataset coco"):
         find_root(tmp_path / "gone", "coco", ("coco",))
     (tmp_path / "file").touch()
@@ -40,37 +41,37 @@ def test_every_way_to_have_none_says_what_to_do(tmp_path, monkeypatch):
 
 
 @pytest.fixture(params=[True, False], ids=["exchanging", "moving"])
-def exchanging(request, monkeypatch):
+def exchanging(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Whether two folders can change places at once."""
     if not request.param:
         monkeypatch.setattr(files, "_exchange", lambda *_: False)
     return request.param
 
 
-def _names(folder):
+def _names(folder: Any) -> Any:
     return sorted(path.name for path in folder.iterdir())
 
 
-def _replace(path, text):
+def _replace(path: Any, text: Any) -> None:
     with replacing_folder(path) as new:
         (new / "number").write_text(text)
 
 
-def test_a_folder_is_replaced_as_a_whole(tmp_path, exchanging):
+def test_a_folder_is_replaced_as_a_whole(tmp_path: Path, exchanging: Any) -> None:
     for text in ("1", "2", "3"):
         _replace(tmp_path / "result", text)
         assert (tmp_path / "result" / "number").read_text() == text
         assert _names(tmp_path) == ["result"]
 
 
-def test_there_is_no_moment_without_a_result(tmp_path):
+def test_there_is_no_moment_without_a_result(tmp_path: Path) -> None:
     """A reader that looks all the time always finds a whole one, where the system can exchange folders."""
     result, missing, done = tmp_path / "result", [], threading.Event()
     _replace(result, "0")
     if not files._exchange(result, result):
         pytest.skip("this disk cannot exchange folders")
 
-    def look():
+    def look() -> None:
         while not done.is_set():
             missing.extend([1] * (not (result / "number").exists()))
 
@@ -84,14 +85,14 @@ def test_there_is_no_moment_without_a_result(tmp_path):
 
 
 @pytest.mark.parametrize("moment", range(3))
-def test_a_kill_between_two_moves_loses_nothing(tmp_path, monkeypatch, moment):
+def test_a_kill_between_two_moves_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: Any) -> None:
     """Where folders are moved one after the other: an end that no ``except`` sees, before each of the moves."""
     _replace(tmp_path / "result", "old")
     monkeypatch.setattr(files, "_exchange", lambda *_: False)
     monkeypatch.setattr(files.shutil, "rmtree", lambda *_, **__: None)  # a killed process tidies nothing
     moves, real = [], Path.replace
 
-    def killed_at(self, target):
+    def killed_at(self: Any, target: Any) -> Any:
         moves.append(target)
         if len(moves) > moment:
             raise SystemExit
@@ -110,7 +111,7 @@ def test_a_kill_between_two_moves_loses_nothing(tmp_path, monkeypatch, moment):
     assert (tmp_path / "result" / "number").read_text() == ("old" if moment < 2 else "new")
 
 
-def test_only_what_is_old_and_ours_is_cleared(tmp_path):
+def test_only_what_is_old_and_ours_is_cleared(tmp_path: Path) -> None:
     day = 24 * 3600
     for name in (".attention-abcd1234", ".attention-old-abcd1234", ".git", ".my-notes", "attention"):
         (tmp_path / name).mkdir()
@@ -122,7 +123,7 @@ def test_only_what_is_old_and_ours_is_cleared(tmp_path):
     assert _names(tmp_path) == [".attention-efgh5678", ".git", ".my-notes", "attention"]
 
 
-def test_a_disk_that_refuses_is_named_with_the_way_out(tmp_path):
+def test_a_disk_that_refuses_is_named_with_the_way_out(tmp_path: Path) -> None:
     said = r"table\.csv: cannot be written \(No space left on device\).*-o FOLDER"
     with pytest.raises(StoreError, match=said), naming_refusals(tmp_path / "table.csv"):
         raise OSError(28, "No space left on device")

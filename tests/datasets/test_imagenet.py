@@ -6,6 +6,7 @@ import gzip
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -28,7 +29,7 @@ def picture(path: Path, colour: int = 0) -> None:
 
 
 @pytest.fixture
-def root(tmp_path):
+def root(tmp_path: Path) -> Any:
     """Three classes; four pictures each in train, and two in val, each in the folder of its class."""
     for number, wnid in enumerate(WNIDS):
         for i in (2, 10, 1, 3):
@@ -39,7 +40,7 @@ def root(tmp_path):
 
 
 @pytest.fixture
-def flat(root):
+def flat(root: Any) -> Any:
     """The same with five pictures right in val, of the classes in TRUTH."""
     for file in root.glob("val/*/*.JPEG"):
         file.unlink()
@@ -48,16 +49,16 @@ def flat(root):
     return root
 
 
-def load(root, **options):
+def load(root: Any, **options: Any) -> Any:
     kind = SPEC.load()
     return kind(kind.Options(root=root, **options))
 
 
-def listed(dataset):
+def listed(dataset: Any) -> Any:
     return [(s.id, s.label, s.role) for s in (dataset[i] for i in range(len(dataset)))]
 
 
-def test_train_is_the_bank_and_val_the_queries(root):
+def test_train_is_the_bank_and_val_the_queries(root: Any) -> None:
     found = listed(load(root))
     assert found[:2] == [
         ("train/n01440764/n01440764_1.JPEG", 0, "bank"),
@@ -69,13 +70,13 @@ def test_train_is_the_bank_and_val_the_queries(root):
     check_dataset(SPEC, root=root)
 
 
-def test_some_of_each_class(root):
+def test_some_of_each_class(root: Any) -> None:
     found = listed(load(root, bank_per_class=2, query_per_class=1))
     assert [Path(id_).name for id_, _, _ in found[:2]] == ["n01440764_1.JPEG", "n01440764_10.JPEG"]
     assert [role for _, _, role in found] == ["bank"] * 6 + ["query"] * 3
 
 
-def test_classes_are_words_that_differ(root):
+def test_classes_are_words_that_differ(root: Any) -> None:
     assert load(root).classes() == ["tench", "crane (n02012849)", "crane (n03126707)"]
     picture(root / "train" / "my-own" / "1.JPEG")
     assert load(root).classes() == ["my-own", *WNIDS]
@@ -96,7 +97,7 @@ def test_classes_are_words_that_differ(root):
     ],
     ids=["kaggle", "csv in val", "quoted", "txt", "txt of Windows", "synset labels", "devkit"],
 )  # fmt: skip
-def test_a_flat_validation_folder_with_its_label_file(flat, place, text):
+def test_a_flat_validation_folder_with_its_label_file(flat: Any, place: Any, text: Any) -> None:
     file = flat / place
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(text)
@@ -108,7 +109,7 @@ def test_a_flat_validation_folder_with_its_label_file(flat, place, text):
     assert len(load(flat, query_per_class=1)) == 12 + 3
 
 
-def devkit(file):
+def devkit(file: Any) -> None:
     """Numbers the classes the other way round, and has one more that holds the three."""
     import numpy as np
     from scipy.io import savemat
@@ -118,7 +119,7 @@ def devkit(file):
     savemat(file, {"synsets": np.array(rows, dtype=kind).reshape(-1, 1)})
 
 
-def test_kaggle_puts_its_label_file_three_folders_up(tmp_path):
+def test_kaggle_puts_its_label_file_three_folders_up(tmp_path: Path) -> None:
     root = tmp_path / "ILSVRC" / "Data" / "CLS-LOC"
     picture(root / "train" / WNIDS[0] / "a.JPEG")
     picture(root / "val" / VAL[0])
@@ -137,13 +138,13 @@ def test_kaggle_puts_its_label_file_three_folders_up(tmp_path):
         ("ILSVRC2012_validation_ground_truth.txt", "1 2 3", r"meta\.mat: not there"),
     ],
 )
-def test_a_label_file_that_does_not_fit_is_named(flat, name, text, said):
+def test_a_label_file_that_does_not_fit_is_named(flat: Any, name: Any, text: Any, said: Any) -> None:
     (flat / name).write_text(text)
     with pytest.raises(DataError, match=said):
         load(flat)
 
 
-def test_a_damaged_devkit_is_named(flat):
+def test_a_damaged_devkit_is_named(flat: Any) -> None:
     file = flat / "ILSVRC2012_validation_ground_truth.txt"
     file.write_text("1\n9\n")
     (flat / "meta.mat").write_bytes(b"no matrix")
@@ -154,12 +155,12 @@ def test_a_damaged_devkit_is_named(flat):
         load(flat)
 
 
-def test_without_a_label_file_all_that_would_do_are_named(flat):
+def test_without_a_label_file_all_that_would_do_are_named(flat: Any) -> None:
     with pytest.raises(DataError, match=r"LOC_val_solution\.csv or val_labels\.csv or val\.txt or imagenet_2012"):
         load(flat)
 
 
-def test_parts_that_are_missing_or_do_not_fit_are_named(root):
+def test_parts_that_are_missing_or_do_not_fit_are_named(root: Any) -> None:
     picture(root / "val" / "n09999999" / "1.JPEG")
     with pytest.raises(DataError, match=r"val/n09999999: there is no such class in .*train"):
         load(root)
@@ -175,7 +176,7 @@ def test_parts_that_are_missing_or_do_not_fit_are_named(root):
         load(root)
 
 
-def test_the_fingerprint_follows_names_classes_and_content(flat):
+def test_the_fingerprint_follows_names_classes_and_content(flat: Any) -> None:
     (flat / "val.txt").write_text("\n".join(f"{name} {t}" for name, t in zip(VAL, TRUTH, strict=True)))
     before = load(flat).fingerprint()
     assert load(flat).fingerprint() == before
@@ -191,7 +192,7 @@ def test_the_fingerprint_follows_names_classes_and_content(flat):
 
 
 @pytest.fixture
-def remembered(monkeypatch, tmp_path):
+def remembered(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     """Small trees are remembered too, at once, in a cache of their own; returns how often folders were read."""
     monkeypatch.setenv("VITAN_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(_listing, "WORTH_KEEPING", 1)
@@ -201,7 +202,7 @@ def remembered(monkeypatch, tmp_path):
     return read
 
 
-def test_only_folders_that_changed_are_listed_again(tmp_path, remembered):
+def test_only_folders_that_changed_are_listed_again(tmp_path: Path, remembered: Any) -> None:
     tree = tmp_path / "tree"
     for name in ("a/2.png", "a/1.png", "b/é.JPG", "b/z.png", "b/.hidden.png", "b/notes.txt"):
         (tree / name).parent.mkdir(parents=True, exist_ok=True)
@@ -217,7 +218,7 @@ def test_only_folders_that_changed_are_listed_again(tmp_path, remembered):
     assert sorted(remembered) == ["a", "a", "b"]
 
 
-def test_a_damaged_memory_is_none(tmp_path, remembered):
+def test_a_damaged_memory_is_none(tmp_path: Path, remembered: Any) -> None:
     tree = tmp_path / "tree" / "a"
     tree.mkdir(parents=True)
     (tree / "1.png").touch()
@@ -232,7 +233,9 @@ def test_a_damaged_memory_is_none(tmp_path, remembered):
     assert remembered == ["a"] * 5
 
 
-def test_a_folder_that_just_changed_is_not_remembered(tmp_path, remembered, monkeypatch):
+def test_a_folder_that_just_changed_is_not_remembered(
+    tmp_path: Path, remembered: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Its time may not tell the next change."""
     monkeypatch.setattr(_listing, "_SETTLED", 10**12)
     tree = tmp_path / "tree" / "a"
@@ -243,7 +246,7 @@ def test_a_folder_that_just_changed_is_not_remembered(tmp_path, remembered, monk
     assert remembered == ["a", "a"]
 
 
-def test_small_trees_leave_no_file(tmp_path, monkeypatch):
+def test_small_trees_leave_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VITAN_CACHE", str(tmp_path / "cache"))
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "1.png").touch()

@@ -36,7 +36,9 @@ def load(module: Any, **options: object) -> Dataset:
     return dataset(dataset.Options(**options))
 
 
-def test_show_can_look_for_the_files_of_every_dataset_that_has_a_root(tmp_path: Path, monkeypatch) -> None:
+def test_show_can_look_for_the_files_of_every_dataset_that_has_a_root(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Each names the folders that it may be in; the first is asked for, and what is missing there is named."""
     plugins = Plugins()
     plugins.load_installed()

@@ -6,6 +6,7 @@ import json
 import os
 import pickle
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ SPECS = {spec.name: spec for spec in revisited.vitan_datasets()}
 PUBLISHED = sorted(golden.FOLDER.glob("downstream/retrieval/*/gnd_*.pkl"))
 
 
-def small(**changes):
+def small(**changes: Any) -> Any:
     """Two queries and three pictures; ``changes`` go into the first entry, or over the lists."""
     entry = {"bbx": [1.2, 2, 20, 14.9], "easy": [0], "hard": [2], "junk": []}
     entry |= {key: value for key, value in changes.items() if key in entry}
@@ -30,7 +31,7 @@ def small(**changes):
     return lists | {"gnd": [entry, {"bbx": [0, 0, 5, 5], "easy": [], "hard": [], "junk": [1]}]}
 
 
-def write(root: Path, truth=None, name="roxford5k", end="pkl") -> Path:
+def write(root: Path, truth: Any = None, name: Any = "roxford5k", end: Any = "pkl") -> Path:
     truth = small() if truth is None else truth
     (root / "jpg").mkdir(parents=True, exist_ok=True)
     for number, picture in enumerate([*truth["imlist"], *truth["qimlist"]]):
@@ -40,14 +41,14 @@ def write(root: Path, truth=None, name="roxford5k", end="pkl") -> Path:
     return root
 
 
-def load(root, name="roxford5k", **options):
+def load(root: Any, name: Any = "roxford5k", **options: Any) -> Any:
     kind = SPECS[name].load()
     return kind(kind.Options(root=root, **options))
 
 
 @pytest.mark.parametrize("name", SPECS)
 @pytest.mark.parametrize("end", ["pkl", "json"])
-def test_queries_come_first_and_point_behind_themselves(tmp_path, name, end):
+def test_queries_come_first_and_point_behind_themselves(tmp_path: Path, name: Any, end: Any) -> None:
     dataset = load(write(tmp_path, name=name, end=end), name)
     samples = [dataset[i] for i in range(len(dataset))]
     assert [sample.id for sample in samples] == [f"jpg/{n}.jpg" for n in ("q", "r", "a", "b", "c")]
@@ -59,7 +60,7 @@ def test_queries_come_first_and_point_behind_themselves(tmp_path, name, end):
     check_dataset(SPECS[name], root=tmp_path)
 
 
-def test_the_revisited_protocol_crops_its_queries(tmp_path):
+def test_the_revisited_protocol_crops_its_queries(tmp_path: Path) -> None:
     whole, cropped = load(write(tmp_path)), load(tmp_path, crop_queries=True)
     assert cropped[0].image.size == (19, 13)
     assert cropped[0].box == (0, 0, 19, 13)
@@ -67,7 +68,7 @@ def test_the_revisited_protocol_crops_its_queries(tmp_path):
     assert cropped.fingerprint() != whole.fingerprint()
 
 
-def test_a_root_is_found_below_the_data_folder(tmp_path, monkeypatch):
+def test_a_root_is_found_below_the_data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path / "roxford5k")
     monkeypatch.setenv("VITAN_DATA_DIR", str(tmp_path))
     assert len(load(None)) == 5
@@ -77,7 +78,7 @@ def test_a_root_is_found_below_the_data_folder(tmp_path, monkeypatch):
 
 @pytest.mark.golden
 @pytest.mark.parametrize("file", PUBLISHED, ids=[file.parent.name for file in PUBLISHED])
-def test_the_published_pickle_says_what_its_json_says(file):
+def test_the_published_pickle_says_what_its_json_says(file: Any) -> None:
     plain = json.loads((file.parents[1] / "gnd.json").read_text())
     truth = read(file)
     assert list(truth.images) == plain["imlist"]
@@ -89,7 +90,7 @@ def test_the_published_pickle_says_what_its_json_says(file):
         }
 
 
-def test_arrays_in_place_of_lists(tmp_path):
+def test_arrays_in_place_of_lists(tmp_path: Path) -> None:
     truth = small(easy=np.array([0, 1]), hard=np.array([2], np.uint16), bbx=np.array([0, 0, 3.5, 4], np.float32))
     file = write(tmp_path, truth) / "gnd_roxford5k.pkl"
     query = read(file).queries[0]
@@ -100,14 +101,14 @@ def test_arrays_in_place_of_lists(tmp_path):
 class Trap:
     """Pickles as a call that leaves a file behind."""
 
-    def __init__(self, path):
+    def __init__(self, path: Any) -> None:
         self.path = path
 
-    def __reduce__(self):
+    def __reduce__(self) -> Any:
         return os.mkdir, (str(self.path),)
 
 
-def test_a_pickle_that_carries_code_is_refused_and_not_run(tmp_path):
+def test_a_pickle_that_carries_code_is_refused_and_not_run(tmp_path: Path) -> None:
     write(tmp_path)
     file, trace = tmp_path / "gnd_roxford5k.pkl", tmp_path / "was-run"
     file.write_bytes(pickle.dumps(small(easy=Trap(trace))))
@@ -119,7 +120,7 @@ def test_a_pickle_that_carries_code_is_refused_and_not_run(tmp_path):
 
 
 @pytest.mark.parametrize("end", ["pkl", "json"])
-def test_a_ground_truth_that_is_cut_off_is_named(tmp_path, end):
+def test_a_ground_truth_that_is_cut_off_is_named(tmp_path: Path, end: Any) -> None:
     file = write(tmp_path, end=end) / f"gnd_roxford5k.{end}"
     file.write_bytes(file.read_bytes()[:-20])
     with pytest.raises(DataError, match=rf"gnd_roxford5k\.{end}: .*get the file again"):
@@ -146,7 +147,7 @@ def test_a_ground_truth_that_is_cut_off_is_named(tmp_path, end):
         ({"imlist": [1]}, "imlist is not a list of names"),
     ],
 )
-def test_what_does_not_fit_is_named(tmp_path, changes, said):
+def test_what_does_not_fit_is_named(tmp_path: Path, changes: Any, said: Any) -> None:
     file = tmp_path / "gnd_roxford5k.pkl"
     file.write_bytes(pickle.dumps(small(**changes)))
     with pytest.raises(DataError, match=said):
@@ -154,14 +155,14 @@ def test_what_does_not_fit_is_named(tmp_path, changes, said):
 
 
 @pytest.mark.parametrize("content", [[], {"imlist": []}, small() | {"gnd": [{"bbx": []}, {}]}, small() | {"gnd": 3}])
-def test_another_structure_is_refused(tmp_path, content):
+def test_another_structure_is_refused(tmp_path: Path, content: Any) -> None:
     file = tmp_path / "gnd_roxford5k.pkl"
     file.write_bytes(pickle.dumps(content))
     with pytest.raises(DataError, match=r"gnd_roxford5k\.pkl: .*get the file again"):
         read(file)
 
 
-def test_missing_files_are_named_with_where_to_get_them(tmp_path):
+def test_missing_files_are_named_with_where_to_get_them(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"gnd_roxford5k\.pkl: there is no ground truth .* get it with the Oxford"):
         load(tmp_path)
     write(tmp_path)
@@ -171,7 +172,7 @@ def test_missing_files_are_named_with_where_to_get_them(tmp_path):
         load(tmp_path)
 
 
-def test_a_box_outside_its_picture_is_named(tmp_path):
+def test_a_box_outside_its_picture_is_named(tmp_path: Path) -> None:
     dataset = load(write(tmp_path, small(bbx=[0, 0, 40, 10])), crop_queries=True)
     with pytest.raises(ImageError, match=r"jpg/q\.jpg: the query's box .* 30 x 16"):
         dataset[0]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from unittest.mock import Mock
 
 import numpy as np
@@ -30,8 +32,8 @@ FILMS = {"films": 2, "frames": 4, "height": 40, "width": 56}
 COUNT, DEEP = 25, 12
 
 
-def _build(depth, seed):
-    def build():
+def _build(depth: Any, seed: Any) -> Any:
+    def build() -> Any:
         import torch
         from timm.models.vision_transformer import VisionTransformer
 
@@ -45,14 +47,14 @@ class Tiny:
     """As a plugin: two small models and a deep one."""
 
     @hookimpl
-    def vitan_models(self):
+    def vitan_models(self) -> Iterator[Any]:
         for name, depth, seed in (("tiny-A8", 2, 0), ("tiny-B8", 2, 1), ("tiny-D8", DEEP, 2)):
             about = {"summary": "tiny", "family": "tiny", "arch": "A", "patch": 8, "image_size": 32}
             yield ModelSpec(name=name, build=_build(depth, seed), **about)
 
 
 @pytest.fixture(scope="module")
-def plugins():
+def plugins() -> Any:
     found = Plugins()
     found.load_installed()
     found.register(Provider("tiny", "1.0"), "tiny", Tiny())
@@ -60,7 +62,7 @@ def plugins():
 
 
 @pytest.fixture(scope="module")
-def written(tmp_path_factory):
+def written(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """Each layout, written when it is first asked for."""
     layouts = {
         **Shapes(ShapesOptions(**WORLD)).layouts(),
@@ -78,16 +80,16 @@ def written(tmp_path_factory):
 
 
 @pytest.fixture
-def copied(written, tmp_path):
+def copied(written: Any, tmp_path: Path) -> Any:
     """A copy of a layout, to be broken."""
     return lambda layout: Path(shutil.copytree(written(layout), tmp_path / layout))
 
 
 @pytest.fixture
-def run(plugins, tmp_path):
+def run(plugins: Any, tmp_path: Path) -> Any:
     """Run analyses and return the outcomes by model and analysis."""
 
-    def run(analyses, dataset, options, models=("tiny-A8",), **settings):
+    def run(analyses: Any, dataset: Any, options: Any, models: Any = ("tiny-A8",), **settings: Any) -> Any:
         content = {
             "analyses": [{"name": name, "options": each} for name, each in analyses.items()],
             "models": [{"name": name} for name in models],
@@ -105,18 +107,18 @@ def run(plugins, tmp_path):
 
 
 @pytest.fixture
-def passes(monkeypatch):
+def passes(monkeypatch: pytest.MonkeyPatch) -> Any:
     """The passes that compute, as (model, view, forwarded windows)."""
     found, passed, forward = [], Pass.run, Model.forward
 
-    def counted(self):
+    def counted(self: Any) -> Any:
         before = len(found)
         result = passed(self)
         windows = found[before:]
         found[before:] = [(self.model.info.name, self.view.name, sum(windows))] if windows else []
         return result
 
-    def forwarded(self, pixels):
+    def forwarded(self: Any, pixels: Any) -> Any:
         found.append(len(pixels))
         return forward(self, pixels)
 
@@ -126,7 +128,7 @@ def passes(monkeypatch):
     return found
 
 
-def _value(outcome, metric, block):
+def _value(outcome: Any, metric: Any, block: Any) -> Any:
     """Over all heads; of CLS where the metric is of several tokens."""
     records = [r for r in outcome.result.records if (r.metric, r.block, r.head) == (metric, block, None)]
     (found,) = (r.value for r in records if r.token == "cls" or len(records) == 1)
@@ -136,10 +138,12 @@ def _value(outcome, metric, block):
 MASKS = {"saliency": {}, "segments": {}, "attention": {}, "segments-dense": {}}
 
 
-def test_coco_through_files_costs_one_pass_in_each_view_and_tells_the_same(run, written, passes, monkeypatch):
+def test_coco_through_files_costs_one_pass_in_each_view_and_tells_the_same(
+    run: Any, written: Any, passes: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     made, real = [], TokenMasks.prepare
 
-    def counted(self, sample, placement, grid, view):
+    def counted(self: Any, sample: Any, placement: Any, grid: Any, view: Any) -> Any:
         made.append((sample.id, view.name))
         return real(self, sample, placement, grid, view)
 
@@ -163,7 +167,7 @@ def test_coco_through_files_costs_one_pass_in_each_view_and_tells_the_same(run, 
                 assert theirs == pytest.approx(mine, abs=far)
 
 
-def test_neighbours_of_lossless_pictures_are_the_same(run, written, tmp_path):
+def test_neighbours_of_lossless_pictures_are_the_same(run: Any, written: Any, tmp_path: Path) -> None:
     world = Shapes(ShapesOptions(**WORLD))
     for index in range(COUNT):
         sample = world[index]
@@ -173,7 +177,7 @@ def test_neighbours_of_lossless_pictures_are_the_same(run, written, tmp_path):
     files = run({"knn": {}}, "folder", {"root": tmp_path / "tree"})["tiny-A8", "knn"]
     drawn = run({"knn": {}}, "shapes", WORLD)["tiny-A8", "knn"]
 
-    def values(outcome):
+    def values(outcome: Any) -> Any:
         # which bootstrap draw meets which query depends on the order of the pictures
         return {(r.metric, r.block, r.at): r.value for r in outcome.result.records if r.metric in TOPS}
 
@@ -192,14 +196,16 @@ SWEEPS = [
 
 
 @pytest.mark.parametrize(("analysis", "dataset", "images"), SWEEPS)
-def test_a_sweep_over_twelve_blocks_is_one_pass(run, written, passes, analysis, dataset, images):
+def test_a_sweep_over_twelve_blocks_is_one_pass(
+    run: Any, written: Any, passes: Any, analysis: Any, dataset: Any, images: Any
+) -> None:
     outcome = run({analysis: {}}, dataset, {"root": written(dataset)}, ("tiny-D8",))["tiny-D8", analysis]
     assert {record.block for record in outcome.result.records} >= set(range(DEEP))
     ((_, _, windows),) = passes
     assert windows == (images or windows)
 
 
-def test_all_published_protocols_together(run, written, passes):
+def test_all_published_protocols_together(run: Any, written: Any, passes: Any) -> None:
     paper = {"protocol": "paper"}
     analyses = ("saliency", "attention", "attention-maps", "cka", "residual")
     found = run({**dict.fromkeys(analyses, paper), "segments": {**paper, "k": 4}}, "coco", {"root": written("coco")})
@@ -208,7 +214,7 @@ def test_all_published_protocols_together(run, written, passes):
     assert sum(windows for _, _, windows in passes) <= 2 * COUNT
 
 
-def test_a_picture_without_outlines_among_others(run, copied):
+def test_a_picture_without_outlines_among_others(run: Any, copied: Any) -> None:
     root = copied("coco")
     file = root / "annotations" / "instances_val2017.json"
     content = json.loads(file.read_text())
@@ -218,7 +224,7 @@ def test_a_picture_without_outlines_among_others(run, copied):
     assert 1 not in found["tiny-A8", "segments"].result.arrays["image"]
 
 
-def test_nothing_outlined_at_all(run, copied):
+def test_nothing_outlined_at_all(run: Any, copied: Any) -> None:
     root = copied("coco")
     file = root / "annotations" / "instances_val2017.json"
     file.write_text(json.dumps({**json.loads(file.read_text()), "annotations": []}))
@@ -226,7 +232,7 @@ def test_nothing_outlined_at_all(run, copied):
         run({"segments": {}}, "coco", {"root": root})
 
 
-def test_partimagenet_of_few_categories_has_every_folder(run, tmp_path):
+def test_partimagenet_of_few_categories_has_every_folder(run: Any, tmp_path: Path) -> None:
     Shapes(ShapesOptions(**{**WORLD, "classes": 3})).layouts()["partimagenet"](tmp_path / "few")
     found = run({"segments": {}}, "partimagenet", {"root": tmp_path / "few"})
     assert len(found["tiny-A8", "segments"].images) == 15
@@ -240,7 +246,7 @@ def test_partimagenet_of_few_categories_has_every_folder(run, tmp_path):
         ("trg_imname", "nowhere.jpg", "nowhere.jpg: missing"),
     ],
 )
-def test_pairs_that_cannot_be_measured(run, copied, key, value, said):
+def test_pairs_that_cannot_be_measured(run: Any, copied: Any, key: Any, value: Any, said: Any) -> None:
     root = copied("spair71k")
     file = min((root / "PairAnnotation" / "test").iterdir())
     content = json.loads(file.read_text())
@@ -251,7 +257,7 @@ def test_pairs_that_cannot_be_measured(run, copied, key, value, said):
     assert file.name in str(problem.value)
 
 
-def test_videos_without_a_frame_that_counts(run, copied):
+def test_videos_without_a_frame_that_counts(run: Any, copied: Any) -> None:
     root = copied("davis2017")
     video = {"root": root}
     whole = run({"video-segmentation": {}}, "davis2017", video)["tiny-A8", "video-segmentation"]
@@ -264,12 +270,12 @@ def test_videos_without_a_frame_that_counts(run, copied):
         run({"video-segmentation": {}}, "davis2017", video, limit=2)
 
 
-def _counted(outcome, metric):
+def _counted(outcome: Any, metric: Any) -> Any:
     (found,) = (record.value for record in outcome.result.records if record.metric == metric)
     return found
 
 
-def _overall(outcome):
+def _overall(outcome: Any) -> Any:
     records = [record for record in outcome.result.records if not record.of]
     return Mock(result=Mock(records=records))
 
@@ -278,10 +284,12 @@ def _overall(outcome):
     ("analysis", "dataset"),
     [("saliency", "coco"), ("keypoints", "spair71k"), ("retrieval", "roxford5k"), ("video-segmentation", "davis2017")],
 )
-def test_folders_that_may_not_be_entered(run, written, monkeypatch, analysis, dataset):
+def test_folders_that_may_not_be_entered(
+    run: Any, written: Any, monkeypatch: pytest.MonkeyPatch, analysis: Any, dataset: Any
+) -> None:
     root, real = written(dataset), Path.stat
 
-    def refused(self, *, follow_symlinks=True):
+    def refused(self: Any, *, follow_symlinks: Any = True) -> Any:
         if root in self.parents:
             raise PermissionError(13, "Permission denied", str(self))
         return real(self, follow_symlinks=follow_symlinks)

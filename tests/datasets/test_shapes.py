@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import pickle
 from collections import Counter
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,18 +20,18 @@ from vitan_datasets.shapes.world.scene import instance
 from vitan_datasets.shapes.world.stencil import Stencil
 
 
-def shapes(**options):
+def shapes(**options: Any) -> Any:
     return Shapes(ShapesOptions(**{"per_class": 8, "size": 96, **options}))
 
 
 @pytest.fixture(scope="module")
-def world():
+def world() -> Any:
     dataset = shapes()
     return dataset, [dataset[i] for i in range(len(dataset))]
 
 
 @pytest.mark.parametrize("category", range(len(CATEGORIES)), ids=[category.name for category in CATEGORIES])
-def test_every_category_has_its_parts_and_points_in_every_pose(category):
+def test_every_category_has_its_parts_and_points_in_every_pose(category: Any) -> None:
     wanted = set(points(category))
     assert len(wanted) >= 5
     assert len(parts(category)) >= 3
@@ -46,7 +47,7 @@ def test_every_category_has_its_parts_and_points_in_every_pose(category):
             assert len(stencil.visible(figure.marks, placing, 0)) >= len(wanted) - 3  # a part may hide another
 
 
-def test_coverage_of_a_rectangle_is_its_area():
+def test_coverage_of_a_rectangle_is_its_area() -> None:
     figure, plain = Figure(), Paint((0, 0, 0), (0, 0, 0))
     figure.fill("a", box(-1, -1, 1, 1), plain, edge=0)
     figure.fill("b", box(0, -1, 1, 1), plain, edge=0)
@@ -63,7 +64,7 @@ def test_coverage_of_a_rectangle_is_its_area():
     assert stencil.box(0) == pytest.approx((6, 1, 14, 9), abs=0.25)
 
 
-def test_coverage_counts_fine_pixels():
+def test_coverage_counts_fine_pixels() -> None:
     figure = Figure()
     figure.fill("disc", disc((0, 0), 1), Paint((0, 0, 0), (0, 0, 0)), edge=0)
     stencil = Stencil(60, 60)
@@ -76,7 +77,7 @@ def test_coverage_counts_fine_pixels():
     assert cover.sum() / 16 == pytest.approx(np.pi * 400, rel=0.02)
 
 
-def test_a_thing_that_is_covered_shows_no_points():
+def test_a_thing_that_is_covered_shows_no_points() -> None:
     figure, plain = Figure(), Paint((0, 0, 0), (0, 0, 0))
     figure.fill("a", box(-1, -1, 1, 1), plain)
     figure.mark("a", middle=(0, 0), corner=(1, 1))
@@ -88,7 +89,7 @@ def test_a_thing_that_is_covered_shows_no_points():
     assert stencil.visible(figure.marks, Placing.at(45, 20, 10), 0) == {}  # beyond the picture
 
 
-def test_placing_and_its_inverse():
+def test_placing_and_its_inverse() -> None:
     placing = Placing.at(40, 30, 12, turn=33, mirror=True, squash=0.8, shear=0.1)
     outline = smooth((0.1, 0.2), (0.7, -0.4), (-0.5, 0.9))
     back = placing.inverse().apply(placing.apply(outline))
@@ -96,7 +97,7 @@ def test_placing_and_its_inverse():
     assert Placing.at(0, 0, 1, mirror=True).apply(box(0, 0, 1, 2))[:, 0].tolist() == [0, -1, -1, 0]
 
 
-def test_key_points_lie_on_the_main_thing(world):
+def test_key_points_lie_on_the_main_thing(world: Any) -> None:
     _, samples = world
     for sample in samples:
         assert len(sample.keypoints) >= 4, sample.id
@@ -106,7 +107,7 @@ def test_key_points_lie_on_the_main_thing(world):
             assert np.hypot(columns + 0.5 - x, rows + 0.5 - y).min() <= 2.2, (sample.id, name)
 
 
-def test_labels_boxes_and_segments_agree(world):
+def test_labels_boxes_and_segments_agree(world: Any) -> None:
     dataset, samples = world
     names = dataset.categories()
     for sample in samples:
@@ -117,7 +118,7 @@ def test_labels_boxes_and_segments_agree(world):
     assert {len(sample.segments) for sample in samples} >= {1, 2, 3, 4}
 
 
-def test_objects_are_what_their_parts_make_together():
+def test_objects_are_what_their_parts_make_together() -> None:
     objects, by_part = shapes(classes=4), shapes(classes=4, masks="parts")
     for i in range(0, len(objects), 3):
         whole, pieces = objects[i], by_part[i]
@@ -133,7 +134,7 @@ def test_objects_are_what_their_parts_make_together():
     assert set(by_part.categories()) == {label for (category, _), label in part_labels().items() if category < 4}
 
 
-def test_masks_follow_the_pixels():
+def test_masks_follow_the_pixels() -> None:
     """The picture without its things differs from the picture where the masks are, and nowhere else."""
     from dataclasses import replace
 
@@ -154,7 +155,7 @@ def test_masks_follow_the_pixels():
         assert not changed[~touched].any()
 
 
-def test_queries_find_their_instance(world):
+def test_queries_find_their_instance(world: Any) -> None:
     dataset, samples = world
     roles = Counter(sample.role for sample in samples)
     assert roles == {"bank": 84, "query": 28}
@@ -171,13 +172,13 @@ def test_queries_find_their_instance(world):
     assert dataset.groups() == tuple(sample.group for sample in samples)
 
 
-def test_instances_differ_and_views_of_one_agree():
+def test_instances_differ_and_views_of_one_agree() -> None:
     looks = {instance(0, category, number) for category in range(14) for number in range(5)}
     assert len(looks) == 70
     assert instance(0, 1, 2) == instance(0, 1, 2) != instance(1, 1, 2)
 
 
-def test_pairs_are_symmetric_in_what_they_say(world):
+def test_pairs_are_symmetric_in_what_they_say(world: Any) -> None:
     _, samples = world
     by_id = {sample.id: sample for sample in samples}
     assert all(sample.pairs for sample in samples)
@@ -194,7 +195,7 @@ def test_pairs_are_symmetric_in_what_they_say(world):
         assert {0, 1} < {fact[name] for fact in facts} <= set(range(top + 1)), name
 
 
-def test_captions_name_what_is_there(world):
+def test_captions_name_what_is_there(world: Any) -> None:
     dataset, samples = world
     for sample in samples:
         short, _, long = sample.extra["captions"]
@@ -203,7 +204,7 @@ def test_captions_name_what_is_there(world):
         assert all(name in long for name in names)
 
 
-def test_another_seed_is_another_world_and_more_pictures_change_none():
+def test_another_seed_is_another_world_and_more_pictures_change_none() -> None:
     one, other, more = shapes(), shapes(seed=1), shapes(per_class=12)
     assert np.array_equal(one[9].image, more[13].image)
     assert one[9].id == more[13].id
@@ -212,7 +213,7 @@ def test_another_seed_is_another_world_and_more_pictures_change_none():
     assert one.fingerprint() == shapes().fingerprint()
 
 
-def test_pictures_are_the_same_everywhere():
+def test_pictures_are_the_same_everywhere() -> None:
     """Loosely, so that another version of OpenCV may round a corner differently; and exactly in one process."""
     dataset = shapes(size=64)
     colours = [np.asarray(dataset[i].image.resize((2, 1), Image.Resampling.BOX)).ravel().tolist() for i in (0, 37, 90)]
@@ -227,12 +228,12 @@ PINNED = [[206, 197, 159, 207, 204, 164], [242, 234, 220, 210, 205, 195], [210, 
 
 
 @pytest.mark.parametrize("size", [32, 131])
-def test_any_size(size):
+def test_any_size(size: Any) -> None:
     sample = shapes(size=size, per_class=4, classes=2)[1]
     assert max(sample.image.size) == size
 
 
-def test_numbers_beyond_the_end():
+def test_numbers_beyond_the_end() -> None:
     with pytest.raises(IndexError, match="no number 112"):
         shapes()[112]
     with pytest.raises(IndexError, match="no number 96"):
@@ -240,12 +241,12 @@ def test_numbers_beyond_the_end():
 
 
 @pytest.fixture(scope="module")
-def films():
+def films() -> Any:
     dataset = ShapesVideo(ShapesVideoOptions(films=4, frames=12, height=91, width=161))
     return dataset, [dataset[i] for i in range(len(dataset))]
 
 
-def test_frames_of_films(films):
+def test_frames_of_films(films: Any) -> None:
     dataset, samples = films
     assert dataset.groups() == tuple(sample.group for sample in samples)
     assert [sample.id.rpartition("/")[2] for sample in samples[:13]] == [f"{i % 12:05}" for i in range(13)]
@@ -258,7 +259,7 @@ def test_frames_of_films(films):
         assert set(np.unique(ids)) - {0} <= {int(segment.id) for segment in sample.segments}
 
 
-def test_things_move_hide_one_another_and_come_back(films):
+def test_things_move_hide_one_another_and_come_back(films: Any) -> None:
     _, samples = films
     areas, masks = {}, {}
     for sample in samples:

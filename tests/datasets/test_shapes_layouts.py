@@ -6,6 +6,7 @@ import hashlib
 import json
 import pickle
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,13 +26,13 @@ OPTIONS = {"per_class": 8, "classes": 6, "size": 96}
 
 
 @pytest.fixture(scope="module")
-def world():
+def world() -> Any:
     dataset = Shapes(ShapesOptions(**OPTIONS))
     return dataset, [dataset[i] for i in range(len(dataset))]
 
 
 @pytest.fixture(scope="module")
-def written(world, tmp_path_factory):
+def written(world: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """Each layout, written when it is first asked for."""
     dataset, _ = world
     made: dict[str, Path] = {}
@@ -45,7 +46,7 @@ def written(world, tmp_path_factory):
     return write
 
 
-def test_polygons_and_run_lengths_by_hand():
+def test_polygons_and_run_lengths_by_hand() -> None:
     mask = np.zeros((5, 6), dtype=bool)
     mask[1:4, 2:5] = True
     assert run_lengths(mask) == {"counts": [11, 3, 2, 3, 2, 3, 6], "size": [5, 6]}
@@ -56,7 +57,7 @@ def test_polygons_and_run_lengths_by_hand():
     assert (min(y), max(y)) == pytest.approx((1, 4), abs=0.2)
 
 
-def test_holes_stay_holes():
+def test_holes_stay_holes() -> None:
     y, x = np.mgrid[:40, :50]
     far = np.hypot(x - 25, y - 20)
     ring = (far < 18) & (far > 9)
@@ -71,7 +72,7 @@ def test_holes_stay_holes():
     assert (mask != (ring | spot)).sum() <= 3
 
 
-def test_imagenet_and_folder(world, written):
+def test_imagenet_and_folder(world: Any, written: Any) -> None:
     _, samples = world
     root = written("imagenet")
     index = json.loads((root / "imagenet_class_index.json").read_text())
@@ -86,7 +87,7 @@ def test_imagenet_and_folder(world, written):
     assert np.abs(photograph - lossless).mean() < 4
 
 
-def test_coco(world, written):
+def test_coco(world: Any, written: Any) -> None:
     dataset, samples = world
     read = COCO(str(written("coco") / "annotations" / "instances_val2017.json"))
     assert {c["id"]: c["name"] for c in read.loadCats(read.getCatIds())} == dataset.categories()
@@ -107,7 +108,7 @@ def test_coco(world, written):
     assert {type(counts) for counts in crowds} == {list, str}
 
 
-def test_partimagenet(world, written):
+def test_partimagenet(world: Any, written: Any) -> None:
     _, samples = world
     root = written("partimagenet")
     seen, wnids = 0, []
@@ -129,7 +130,7 @@ def test_partimagenet(world, written):
     assert sum(map(len, wnids)) == len(set.union(*wnids)) == 6  # each class in one split
 
 
-def test_roxford(world, written):
+def test_roxford(world: Any, written: Any) -> None:
     dataset, samples = world
     root = written("roxford5k")
     raw = (root / "gnd_roxford5k.pkl").read_bytes()
@@ -146,7 +147,7 @@ def test_roxford(world, written):
     assert len(dataset) == len(names)
 
 
-def test_spair(world, written):
+def test_spair(world: Any, written: Any) -> None:
     _, samples = world
     root = written("spair71k")
     by_name = {sample.id.rpartition("/")[2].replace("-", "_"): sample for sample in samples}
@@ -168,7 +169,7 @@ def test_spair(world, written):
     assert found == sum(len(sample.pairs) for sample in samples)
 
 
-def _check_side(root, pair, side, sample, image):
+def _check_side(root: Any, pair: Any, side: Any, sample: Any, image: Any) -> None:
     about = json.loads((root / "ImageAnnotation" / sample.group / f"{image}.json").read_text())
     assert list(about["kps"]) == [str(i) for i in range(30)]
     assert [about["kps"][i] for i in pair["kps_ids"]] == pair[f"{side}_kps"]
@@ -182,7 +183,7 @@ def _check_side(root, pair, side, sample, image):
     assert np.array_equal(mask > 0, main.mask())
 
 
-def test_davis(tmp_path):
+def test_davis(tmp_path: Path) -> None:
     dataset = ShapesVideo(ShapesVideoOptions(films=2, frames=4, height=61, width=97))
     dataset.layouts()["davis2017"](tmp_path)
     sequences = (tmp_path / "ImageSets" / "2017" / "val.txt").read_text().split()
@@ -197,7 +198,7 @@ def test_davis(tmp_path):
 
 
 @pytest.mark.parametrize("layout", ["coco", "roxford5k", "spair71k"])
-def test_the_same_bytes_again(layout, written, tmp_path):
+def test_the_same_bytes_again(layout: Any, written: Any, tmp_path: Path) -> None:
     Shapes(ShapesOptions(**OPTIONS)).layouts()[layout](tmp_path)
     assert _digests(tmp_path) == _digests(written(layout))
 
@@ -207,7 +208,7 @@ def _digests(root: Path) -> dict[str, str]:
     return {str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
-def test_the_readers_of_coco_and_partimagenet_see_the_same_masks(world, written):
+def test_the_readers_of_coco_and_partimagenet_see_the_same_masks(world: Any, written: Any) -> None:
     _, samples = world
     read = _opened("coco", root=written("coco"))
     for i, sample in enumerate(samples):
@@ -222,7 +223,7 @@ def test_the_readers_of_coco_and_partimagenet_see_the_same_masks(world, written)
     assert all(sample.segments for sample in (parts[i] for i in range(0, len(parts), 5)))
 
 
-def test_the_reader_of_spair_finds_the_same_points(world, written):
+def test_the_reader_of_spair_finds_the_same_points(world: Any, written: Any) -> None:
     _, samples = world
     check_dataset(_spec("spair71k"), root=written("spair71k"))
     mine = {sample.id.replace("-", "_"): sample for sample in samples}
@@ -239,9 +240,9 @@ def test_the_reader_of_spair_finds_the_same_points(world, written):
     assert found >= len(samples) // 2
 
 
-def _spec(name):
+def _spec(name: Any) -> Any:
     return next(spec for _, spec in installed().datasets if spec.name == name)
 
 
-def _opened(name, **options):
+def _opened(name: Any, **options: Any) -> Any:
     return open_dataset(_spec(name), DatasetPlan(name=name, options=options))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,7 +34,7 @@ def root(tmp_path: Path) -> Path:
     return spair.write_tree(tmp_path / "SPair-71k")
 
 
-def test_each_picture_comes_once_by_category(root):
+def test_each_picture_comes_once_by_category(root: Any) -> None:
     dataset = load(root)
     assert [dataset[i].id for i in range(len(dataset))] == [
         *("bus/d.jpg", "bus/e.jpg"),
@@ -46,7 +47,7 @@ def test_each_picture_comes_once_by_category(root):
     ]
 
 
-def test_a_sample_says_what_the_annotation_says(root):
+def test_a_sample_says_what_the_annotation_says(root: Any) -> None:
     sample = load(root)[2]
     assert sample.image.size == spair.SIZE
     assert sample.group == "cat"
@@ -59,11 +60,11 @@ def test_a_sample_says_what_the_annotation_says(root):
     assert pair.facts == {"viewpoint_variation": 1, "scale_variation": 0}
 
 
-def test_it_keeps_the_contract(root):
+def test_it_keeps_the_contract(root: Any) -> None:
     check_dataset(*spair71k.vitan_datasets(), root=root)
 
 
-def test_colons_and_underscores_name_the_same_pairs(root, tmp_path):
+def test_colons_and_underscores_name_the_same_pairs(root: Any, tmp_path: Path) -> None:
     other = tmp_path / "copy"
     root.rename(other)
     before = load(other)
@@ -73,18 +74,18 @@ def test_colons_and_underscores_name_the_same_pairs(root, tmp_path):
     assert load(other).fingerprint() == before.fingerprint()
 
 
-def test_the_root_is_found_below_the_data_folder(root, monkeypatch):
+def test_the_root_is_found_below_the_data_folder(root: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VITAN_DATA_DIR", str(root.parent))
     assert len(Spair71k(Spair71k.Options())) == 5
 
 
-def test_the_fingerprint_follows_annotations(root):
+def test_the_fingerprint_follows_annotations(root: Any) -> None:
     before = load(root).fingerprint()
     spair.write_pair(root, 3, "d", "e", "bus", viewpoint_variation=2)
     assert load(root).fingerprint() != before
 
 
-def test_every_point_has_one_mirror_image():
+def test_every_point_has_one_mirror_image() -> None:
     for category, text in _MIRRORED.items():
         numbers = [number for both in text.split() for number in both.split("-")]
         assert max(Counter(numbers).values()) == 1, category
@@ -94,13 +95,13 @@ def test_every_point_has_one_mirror_image():
 # What can be wrong
 
 
-def test_a_pair_that_names_a_missing_picture(root):
+def test_a_pair_that_names_a_missing_picture(root: Any) -> None:
     path = spair.write_pair(root, 7, "a", "nowhere", "cat")
     with pytest.raises(DataError, match=rf"nowhere\.jpg: missing, but the pair .*{path.name}"):
         load(root)
 
 
-def test_a_picture_without_annotation(root):
+def test_a_picture_without_annotation(root: Any) -> None:
     (root / "ImageAnnotation/cat/a.json").unlink()
     with pytest.raises(DataError, match=r"cat/a\.json: missing"):
         load(root)
@@ -115,32 +116,32 @@ def test_a_picture_without_annotation(root):
         ("ImageAnnotation/bus/d.json", '{"kps": {"0": [1]}, "bndbox": [1, 2, 3, 4]}', "annotation of a picture"),
     ],
 )
-def test_broken_annotations_are_named(root, file, content, problem):
+def test_broken_annotations_are_named(root: Any, file: Any, content: Any, problem: Any) -> None:
     (root / file).write_text(content)
     with pytest.raises(DataError, match=rf"{Path(file).name}.*{problem}"):
         load(root)
 
 
-def test_points_without_a_partner(root):
+def test_points_without_a_partner(root: Any) -> None:
     path = spair.write_pair(root, 3, "d", "e", "bus", src_kps=[[1, 2]])
     with pytest.raises(DataError, match=rf"{path.name}: 2 names, 1 and 2 points"):
         load(root)
 
 
-def test_a_name_and_a_content_of_different_categories(root):
+def test_a_name_and_a_content_of_different_categories(root: Any) -> None:
     path = spair.write_pair(root, 3, "d", "e", "bus")
     path.write_text(path.read_text().replace('"bus"', '"cat"'))
     with pytest.raises(DataError, match=rf"{path.name}: the category inside is 'cat'"):
         load(root)
 
 
-def test_a_file_of_another_name(root):
+def test_a_file_of_another_name(root: Any) -> None:
     (root / "PairAnnotation/test/notes.json").write_text("{}")
     with pytest.raises(DataError, match=r"notes\.json: pairs are called"):
         load(root)
 
 
-def test_a_split_that_is_not_there(root):
+def test_a_split_that_is_not_there(root: Any) -> None:
     with pytest.raises(DataError, match="PairAnnotation/val: no such folder"):
         load(root, split="val")
     (root / "PairAnnotation/val").mkdir()
@@ -151,7 +152,7 @@ def test_a_split_that_is_not_there(root):
 # The published draw
 
 
-def test_pairs_that_are_drawn_twice_count_twice(root):
+def test_pairs_that_are_drawn_twice_count_twice(root: Any) -> None:
     """Twenty from one pair of buses and from three of cats."""
     dataset = load(root, pairs="published")
     counts = Counter(pair.id for i in range(len(dataset)) for pair in dataset[i].pairs)
@@ -161,7 +162,7 @@ def test_pairs_that_are_drawn_twice_count_twice(root):
 
 @pytest.mark.golden
 @pytest.mark.skipif(not DRAWN.files, reason="not in this set")
-def test_the_draw_is_that_published():
+def test_the_draw_is_that_published() -> None:
     names = [
         PairName(Path(f"{i:06d}"), f"category {c:02d}") for c, count in enumerate(DRAWN["counts"]) for i in range(count)
     ]
@@ -174,7 +175,7 @@ def test_the_draw_is_that_published():
 
 @pytest.mark.golden
 @pytest.mark.parametrize(("name", "category"), CASES)
-def test_pairs_of_the_tree_are_those_published(name, category):
+def test_pairs_of_the_tree_are_those_published(name: Any, category: Any) -> None:
     """Pictures, points (to the last bit) and thresholds of all pairs of a category."""
     data = golden.arrays(name)
     side, files = int(data["imsize"]), [str(file).removeprefix("JPEGImages/") for file in data[f"{category}_files"]]
@@ -196,7 +197,7 @@ def test_pairs_of_the_tree_are_those_published(name, category):
 
 @pytest.mark.golden
 @pytest.mark.skipif(not ROOT.is_dir(), reason="not in this set")
-def test_the_tree_has_all_its_pairs():
+def test_the_tree_has_all_its_pairs() -> None:
     dataset = load(ROOT)
     files = list((ROOT / "PairAnnotation/test").iterdir())
     assert sum(len(dataset[i].pairs) for i in range(len(dataset))) == len(files)
@@ -207,7 +208,7 @@ def test_the_tree_has_all_its_pairs():
 @pytest.mark.parametrize(
     "name", ["../../secret.jpg", "/etc/hosts", "..", "", "..\\x.jpg", "sub/a.jpg", "a\0.jpg", 3, None]
 )
-def test_names_that_lead_out_of_the_category_are_refused(root, key, name):
+def test_names_that_lead_out_of_the_category_are_refused(root: Any, key: Any, name: Any) -> None:
     file = min((root / "PairAnnotation" / "test").iterdir())
     file.write_text(json.dumps({**json.loads(file.read_text()), key: name}))
     with pytest.raises(DataError, match="is not the name of a picture"):
@@ -215,13 +216,13 @@ def test_names_that_lead_out_of_the_category_are_refused(root, key, name):
 
 
 @pytest.mark.parametrize("content", [b"[" * 100_000, b'{"kps_ids": 1' + b"0" * 5000 + b"}", b"\xff", b""])
-def test_pairs_that_are_no_json_are_refused(root, content):
+def test_pairs_that_are_no_json_are_refused(root: Any, content: Any) -> None:
     min((root / "PairAnnotation" / "test").iterdir()).write_bytes(content)
     with pytest.raises(DataError, match="cannot be read as JSON"):
         load(root)
 
 
-def test_an_absurd_number_is_refused_and_a_byte_order_mark_read(root):
+def test_an_absurd_number_is_refused_and_a_byte_order_mark_read(root: Any) -> None:
     file = min((root / "PairAnnotation" / "test").iterdir())
     whole = file.read_bytes()
     file.write_bytes(b"\xef\xbb\xbf" + whole)

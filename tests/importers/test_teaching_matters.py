@@ -7,6 +7,7 @@ import pickle
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -50,13 +51,13 @@ def only(folder: Path) -> list[Record]:
         ("my model-dense", "my_model"),
     ],
 )
-def test_models_get_our_names(folder, name):
+def test_models_get_our_names(folder: Any, name: Any) -> None:
     assert model_name(folder) == name
 
 
 @pytest.mark.golden
 @pytest.mark.skipif(not COLLECT.is_dir(), reason="not in this set")
-def test_models_of_the_published_names_exist():
+def test_models_of_the_published_names_exist() -> None:
     from vitan.registry.plugins import installed
 
     known = {spec.name for _, spec in installed().models}
@@ -75,14 +76,14 @@ def test_models_of_the_published_names_exist():
         ("all", MODEL, 0),
     ],
 )
-def test_block_numbers(text, model, block):
+def test_block_numbers(text: Any, model: Any, block: Any) -> None:
     assert block_number(text, model) == block
 
 
 # Files
 
 
-def test_knn(tmp_path):
+def test_knn(tmp_path: Path) -> None:
     put(tmp_path, f"{MODEL}/imagenet_knn_blk7.pkl", {20: {"top1": 61.5, "top5": np.float64(80.25)}})
     first, second = only(tmp_path)
     assert first == Record(
@@ -103,7 +104,7 @@ def test_knn(tmp_path):
     assert (second.metric, second.value) == ("knn-top5", 80.25)
 
 
-def test_retrieval(tmp_path):
+def test_retrieval(tmp_path: Path) -> None:
     content = {"mapM": 0.5, "mapH": 0.25, "mprM": np.array([0.9, 0.8]), "apsM": np.zeros(3), "ks": [1, 5]}
     put(tmp_path, f"{MODEL}/roxford5k_retrieval_blk10.pkl", content)
     found = {(r.metric, r.at): r.value for r in only(tmp_path)}
@@ -111,7 +112,7 @@ def test_retrieval(tmp_path):
     assert {(r.dataset, r.block, r.unit) for r in only(tmp_path)} == {("roxford5k", 10, "fraction")}
 
 
-def test_key_points_under_either_spelling(tmp_path):
+def test_key_points_under_either_spelling(tmp_path: Path) -> None:
     put(tmp_path, f"{MODEL}/spair_kp_blk0.pkl", {"pck@0.1": [0.2, 0.4], "pck@0.0.5": [0.1], "pck@0.0.01": [0.0]})
     put(tmp_path, f"{MODEL}/spair_kp_blk1.pkl", {"pck@0.1": [0.2, 0.4], "pck@0.05": [0.1], "pck@0.01": [0.0]})
     found = only(tmp_path)
@@ -123,7 +124,7 @@ def test_key_points_under_either_spelling(tmp_path):
 
 @pytest.mark.golden
 @pytest.mark.skipif(not DAVIS.is_dir(), reason="not in this set")
-def test_davis_tables(tmp_path):
+def test_davis_tables(tmp_path: Path) -> None:
     folder = tmp_path / f"davis_dense/{MODEL}-dense/davis_vidseg_224_blk3"
     folder.mkdir(parents=True)
     for path in DAVIS.glob("*.csv"):
@@ -141,9 +142,9 @@ def test_davis_tables(tmp_path):
     assert {(r.model, r.block, r.dataset, r.view) for r in found} == {("dino-B16", 3, "davis2017", "dense-paper")}
 
 
-def test_a_result_that_would_run_code_is_refused(tmp_path):
+def test_a_result_that_would_run_code_is_refused(tmp_path: Path) -> None:
     class Evil:
-        def __reduce__(self):
+        def __reduce__(self) -> Any:
             return print, ("ran",)
 
     put(tmp_path, f"{MODEL}/imagenet_knn_blk7.pkl", {20: Evil()})
@@ -160,13 +161,13 @@ def test_a_result_that_would_run_code_is_refused(tmp_path):
         ("roxford5k_retrieval_blkbest.pkl", {"mapM": 0.1}),
     ],
 )
-def test_other_content_is_an_error_that_names_the_file(tmp_path, name, content):
+def test_other_content_is_an_error_that_names_the_file(tmp_path: Path, name: Any, content: Any) -> None:
     put(tmp_path, f"{MODEL}/{name}", content)
     with pytest.raises(DataError, match=name.replace(".", r"\.")):
         read_results(tmp_path)
 
 
-def test_unknown_files_are_listed_and_an_empty_folder_is_an_error(tmp_path):
+def test_unknown_files_are_listed_and_an_empty_folder_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no results"):
         read_results(tmp_path)
     with pytest.raises(DataError, match="no such folder"):
@@ -176,7 +177,7 @@ def test_unknown_files_are_listed_and_an_empty_folder_is_an_error(tmp_path):
     assert read_results(tmp_path).unknown == (other,)
 
 
-def test_a_second_import_replaces_the_first(tmp_path):
+def test_a_second_import_replaces_the_first(tmp_path: Path) -> None:
     source, results = tmp_path / "all_results", tmp_path / "results"
     for block in (0, 1):
         path = put(source, f"{MODEL}/imagenet_knn_blk{block}.pkl", {20: {"top1": 1, "top5": 2}})
@@ -196,28 +197,28 @@ def curve(values: list[float], metric: str = "acc", **more: object) -> list[Reco
     return [Record(metric=metric, value=value, block=block, **known) for block, value in enumerate(values)]
 
 
-def test_the_first_of_the_best_blocks_counts():
+def test_the_first_of_the_best_blocks_counts() -> None:
     (best,) = best_blocks(curve([0.1, 0.5, 0.5, float("nan")]))
     assert (best.block, best.value, best.blocks, best.low) == (1, 0.5, 3, None)
 
 
-def test_a_missing_block_shifts_nothing():
+def test_a_missing_block_shifts_nothing() -> None:
     (best,) = best_blocks(curve([0.1, 0.2, 0.9])[2:])
     assert best.block == 2
 
 
-def test_the_least_is_best_where_less_is_better():
+def test_the_least_is_best_where_less_is_better() -> None:
     (best,) = best_blocks(curve([3.0, 1.0, 2.0], better="lower"))
     assert best.block == 1
 
 
-def test_intervals_and_equals_come_with_the_value():
+def test_intervals_and_equals_come_with_the_value() -> None:
     first, second = curve([1.0, 2.0], low=1.5, high=2.5)
     (best,) = best_blocks([replace(first, label=LEVEL), replace(second, label=BEST)])
     assert (best.block, best.low, best.high, best.equals) == (1, 1.5, 2.5, (0, 1))
 
 
-def test_what_has_no_direction_no_block_or_a_group_is_left_out():
+def test_what_has_no_direction_no_block_or_a_group_is_left_out() -> None:
     records = [
         *curve([1.0], better=""),
         *curve([1.0], of="class", name="cat"),
@@ -228,7 +229,7 @@ def test_what_has_no_direction_no_block_or_a_group_is_left_out():
     assert best_blocks(records) == []
 
 
-def test_protocols_views_and_k_are_tasks_of_their_own():
+def test_protocols_views_and_k_are_tasks_of_their_own() -> None:
     records = [
         *curve([1.0]),
         *curve([2.0], protocol="paper"),
@@ -239,7 +240,7 @@ def test_protocols_views_and_k_are_tasks_of_their_own():
     assert [best.value for best in select(best_blocks(records), metrics=("none",))] == []
 
 
-def test_records_that_cannot_be_read_are_named(tmp_path):
+def test_records_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="no results"):
         read_records(tmp_path)
     path = tmp_path / "m/d/a/records.csv"
@@ -314,7 +315,7 @@ def published_rows(text: str) -> list[tuple[str, str, int, int, str]]:
 
 @pytest.mark.golden
 @pytest.mark.parametrize("file", TABLES, ids=lambda path: path.name)
-def test_the_published_tables(tmp_path, file):
+def test_the_published_tables(tmp_path: Path, file: Any) -> None:
     write_results(tmp_path / "all_results")
     write_imported(read_results(tmp_path / "all_results"), tmp_path / "results")
     found = {

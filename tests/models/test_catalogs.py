@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
+from typing import Any
 
 import open_clip
 import pytest
@@ -21,14 +23,14 @@ from vitan_models import _open_clip_catalog as open_clips
 from vitan_models import _timm_catalog as timms
 
 
-def model(name):
+def model(name: Any) -> Any:
     return installed().model(name)
 
 
 # timm
 
 
-def test_a_timm_model_is_described_by_timms_own_record():
+def test_a_timm_model_is_described_by_timms_own_record() -> None:
     spec = model("timm:vit_base_patch16_siglip_224.webli")
     assert spec.name == "timm:vit_base_patch16_siglip_224.webli"
     assert (spec.patch, spec.image_size, spec.mean, spec.std) == (16, 224, (0.5,) * 3, (0.5,) * 3)
@@ -38,13 +40,13 @@ def test_a_timm_model_is_described_by_timms_own_record():
     assert source.licence == "apache-2.0"
 
 
-def test_without_a_tag_it_is_timms_default_and_the_name_says_which():
+def test_without_a_tag_it_is_timms_default_and_the_name_says_which() -> None:
     assert model("timm:vit_small_patch8_224").name == "timm:vit_small_patch8_224.dino"
     spec = model("timm:vit_small_patch14_dinov2")
     assert (spec.name, spec.image_size, spec.patch) == ("timm:vit_small_patch14_dinov2.lvd142m", 518, 14)
 
 
-def test_the_publishers_file_is_a_second_source():
+def test_the_publishers_file_is_a_second_source() -> None:
     hub, url = model("timm:vit_tiny_patch16_224.augreg_in21k_ft_in1k").weights
     assert isinstance(hub, HubSource)
     assert isinstance(url, UrlSource)
@@ -54,7 +56,7 @@ def test_the_publishers_file_is_a_second_source():
 
 
 @pytest.mark.parametrize("name", ["test_vit.r160_in1k", "test_vit2.r160_in1k", "test_vit3.r160_in1k"])
-def test_small_models_keep_the_contract_and_load_timms_files(name, tmp_path):
+def test_small_models_keep_the_contract_and_load_timms_files(name: Any, tmp_path: Path) -> None:
     spec = model(f"timm:{name}")
     check_model(spec, forward=False)
     source, path = timm.create_model(name, pretrained=False).eval(), tmp_path / "timm.pth"
@@ -73,17 +75,17 @@ def test_small_models_keep_the_contract_and_load_timms_files(name, tmp_path):
         ("vit_base_patch16_224.dino", set()),
     ],
 )
-def test_only_the_classifier_is_left_out(name, unused):
+def test_only_the_classifier_is_left_out(name: Any, unused: Any) -> None:
     assert model(f"timm:{name}").formats[0].unused == unused
 
 
-def test_tables_that_timm_computes_are_left_out():
+def test_tables_that_timm_computes_are_left_out() -> None:
     kept = {"cls_token", "rope.freqs", "blocks.0.attn.relative_position_bias_table"}
     dropped = {"blocks.0.attn.relative_position_index", "rope.periods", "blocks.0.attn.rope.freqs_cos"}
     assert timms.without_tables(dict.fromkeys(kept | dropped, torch.zeros(1))).keys() == kept
 
 
-def published_file(name, tensors):
+def published_file(name: Any, tensors: Any) -> Any:
     """timm's tensors of a DINOv2 or DeiT-III model as its publisher names and arranges them."""
     file = dict(tensors)
     if "dinov2" in name:
@@ -105,7 +107,7 @@ CONVERTED = [name for name in timm.list_pretrained() if re.match(r"vit_.*dinov2\
 
 
 @pytest.mark.parametrize("name", CONVERTED)
-def test_the_file_that_is_listed_as_the_publishers_is_converted(name):
+def test_the_file_that_is_listed_as_the_publishers_is_converted(name: Any) -> None:
     """Names and shapes alone, without memory for the values."""
     want = timms._outline(name).state_dict()
     file = published_file(name, want)
@@ -113,7 +115,7 @@ def test_the_file_that_is_listed_as_the_publishers_is_converted(name):
     assert {key: value.shape for key, value in converted.items()} == {key: value.shape for key, value in want.items()}
 
 
-def test_the_publishers_values_arrive(tmp_path):
+def test_the_publishers_values_arrive(tmp_path: Path) -> None:
     for name in ("vit_small_patch14_reg4_dinov2.lvd142m", "deit3_small_patch16_224.fb_in1k"):
         spec, path = model(f"timm:{name}"), tmp_path / f"{name}.pth"
         source = spec.build()
@@ -125,7 +127,7 @@ def test_the_publishers_values_arrive(tmp_path):
         assert all(torch.equal(value, source.state_dict()[key]) for key, value in target.state_dict().items())
 
 
-def test_a_publishers_file_of_another_size_is_not_fitted_to_the_model(tmp_path):
+def test_a_publishers_file_of_another_size_is_not_fitted_to_the_model(tmp_path: Path) -> None:
     """timm itself would resample its positions."""
     small, large = (f"deit3_small_patch16_{size}.fb_in1k" for size in (224, 384))
     path, spec = tmp_path / "small.pth", model(f"timm:{large}")
@@ -135,7 +137,7 @@ def test_a_publishers_file_of_another_size_is_not_fitted_to_the_model(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["swin_tiny_patch4_window7_224", "convnext_atto", "resnet18", "cait_xxs24_224"])
-def test_other_families_are_refused_before_they_are_built(name, monkeypatch):
+def test_other_families_are_refused_before_they_are_built(name: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(timm, "create_model", None)
     with pytest.raises(MismatchError, match=rf"{name} is of timm's \w+ family; vitan reads plain Vision Transformers"):
         model(f"timm:{name}")
@@ -149,7 +151,7 @@ def test_other_families_are_refused_before_they_are_built(name, monkeypatch):
         ("vit_base_patch16_xp_224", "no weights of"),
     ],
 )
-def test_what_cannot_be_served_is_refused(name, why):
+def test_what_cannot_be_served_is_refused(name: Any, why: Any) -> None:
     if not timm.is_model(name):
         pytest.skip(f"this timm has no {name}")
     with pytest.raises(MismatchError, match=why):
@@ -164,7 +166,7 @@ def test_what_cannot_be_served_is_refused(name, why):
         ("vit_tiny_patch16_224.mae", "timm:vit_tiny_patch16_224.augreg_in21k"),
     ],
 )
-def test_an_unknown_name_or_tag_brings_close_ones(name, close):
+def test_an_unknown_name_or_tag_brings_close_ones(name: Any, close: Any) -> None:
     with pytest.raises(UnknownNameError) as caught:
         model(f"timm:{name}")
     assert close in caught.value.close
@@ -173,7 +175,7 @@ def test_an_unknown_name_or_tag_brings_close_ones(name, close):
 # open_clip
 
 
-def test_an_open_clip_tower_is_described_by_open_clips_own_record():
+def test_an_open_clip_tower_is_described_by_open_clips_own_record() -> None:
     spec = model("open_clip:ViT-B-32-quickgelu/openai")
     assert (spec.name, spec.patch, spec.image_size) == ("open_clip:ViT-B-32-quickgelu/openai", 32, 224)
     assert (spec.taps, spec.mean[0]) == (OPEN_CLIP, 0.48145466)
@@ -184,17 +186,17 @@ def test_an_open_clip_tower_is_described_by_open_clips_own_record():
     assert plain == HubSource(repo=repository, file="open_clip_pytorch_model.bin")
 
 
-def test_a_name_with_a_slash_is_the_same():
+def test_a_name_with_a_slash_is_the_same() -> None:
     assert model("open_clip:ViT-B/32/laion2b_s34b_b79k").name == "open_clip:ViT-B-32/laion2b_s34b_b79k"
 
 
-def test_the_digest_in_open_clips_own_addresses_is_known():
+def test_the_digest_in_open_clips_own_addresses_is_known() -> None:
     source = model("open_clip:ViT-B-32-quickgelu/laion400m_e31").weights[0]
     assert source.url.endswith("vit_b_32-quickgelu-laion400m_e31-d867053b.pt")
     assert source.sha256 == "d867053b"
 
 
-def test_a_tower_that_is_a_timm_model_is_that_model():
+def test_a_tower_that_is_a_timm_model_is_that_model() -> None:
     spec = model("open_clip:ViT-B-16-SigLIP/webli")
     assert (spec.taps, spec.patch, spec.mean) == (TIMM, 16, (0.5,) * 3)
 
@@ -206,7 +208,9 @@ def test_a_tower_that_is_a_timm_model_is_that_model():
         ("ViT-B-32-quickgelu/laion2b_s34b_b79k", "without QuickGELU, .* use open_clip:ViT-B-32/laion2b_s34b_b79k"),
     ],
 )
-def test_another_activation_than_that_of_the_training_is_refused(name, instead, monkeypatch):
+def test_another_activation_than_that_of_the_training_is_refused(
+    name: Any, instead: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     known = open_clip.get_pretrained_cfg("ViT-B-32", "laion2b_s34b_b79k")
     if name.startswith("ViT-B-32-quickgelu"):
         monkeypatch.setattr(open_clip, "get_pretrained_cfg", lambda *_: known)
@@ -223,7 +227,9 @@ def test_another_activation_than_that_of_the_training_is_refused(name, instead, 
         ("ViT-B-32", "say which weights, as in open_clip:ViT-B-32/TAG; there are openai, "),
     ],
 )
-def test_towers_that_cannot_be_served_are_refused_before_they_are_built(name, why, monkeypatch):
+def test_towers_that_cannot_be_served_are_refused_before_they_are_built(
+    name: Any, why: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(open_clip, "create_model", None)
     with pytest.raises(MismatchError, match=why):
         model(f"open_clip:{name}")
@@ -236,7 +242,7 @@ def test_towers_that_cannot_be_served_are_refused_before_they_are_built(name, wh
         ("ViT-B-32/laion2b_s34b_b79", "open_clip:ViT-B-32/laion2b_s34b_b79k"),
     ],
 )
-def test_an_unknown_architecture_or_tag_brings_close_ones(name, close):
+def test_an_unknown_architecture_or_tag_brings_close_ones(name: Any, close: Any) -> None:
     with pytest.raises(UnknownNameError) as caught:
         model(f"open_clip:{name}")
     assert close in caught.value.close
@@ -260,7 +266,7 @@ TOWERS = {
 
 
 @pytest.fixture
-def towers(tmp_path):
+def towers(tmp_path: Path) -> None:
     """Architectures of open_clip that are small enough to run."""
     for name, config in TOWERS.items():
         (tmp_path / f"{name}.json").write_text(json.dumps(config))
@@ -269,7 +275,9 @@ def towers(tmp_path):
 
 @pytest.mark.parametrize("wrapper", ["", "module."])
 @pytest.mark.parametrize("name", TOWERS)
-def test_a_tower_runs_as_in_open_clip(name, wrapper, towers, monkeypatch, tmp_path):
+def test_a_tower_runs_as_in_open_clip(
+    name: Any, wrapper: Any, towers: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     known = {"hf_hub": "somebody/model/", "mean": (0.5,) * 3, "std": (0.5,) * 3, **TOWERS[name]}
     monkeypatch.setattr(open_clip, "get_pretrained_cfg", lambda *_: known)
     spec = model(f"open_clip:{name}/somebody")
@@ -284,7 +292,7 @@ def test_a_tower_runs_as_in_open_clip(name, wrapper, towers, monkeypatch, tmp_pa
     torch.testing.assert_close(head(made), whole.encode_image(pixels))
 
 
-def test_a_file_with_something_more_is_not_swallowed():
+def test_a_file_with_something_more_is_not_swallowed() -> None:
     state = {"visual.conv1.weight": torch.zeros(1), "text.x": torch.zeros(1), "surprise": torch.zeros(1)}
     assert open_clips.image_tower(state, prefix="visual.").keys() == {"conv1.weight", "surprise"}
     with pytest.raises(KeyError, match=r"visual\.trunk\."):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,7 +25,7 @@ SIZE = {"img_size": 32, "patch_size": 8, "embed_dim": 48, "depth": 2, "num_heads
 PIXELS = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(1))
 
 
-def shaken(module, seed=0):
+def shaken(module: Any, seed: Any = 0) -> Any:
     """Every parameter and statistic large enough to matter."""
     generator = torch.Generator().manual_seed(seed)
     for parameter in module.parameters():
@@ -31,7 +33,7 @@ def shaken(module, seed=0):
     return module.eval().requires_grad_(False)
 
 
-def load(module, spec, state, path):
+def load(module: Any, spec: Any, state: Any, path: Any) -> Any:
     """Save a state dict as it is, and load it through the formats of one of our models."""
     np.savez(path, **state) if path.suffix == ".npz" else torch.save(state, path)
     small = ModelSpec(
@@ -40,33 +42,33 @@ def load(module, spec, state, path):
     return fit(module.eval(), small, path)
 
 
-def first(plugin):
+def first(plugin: Any) -> Any:
     return next(iter(plugin.vitan_models()))
 
 
 # CLIP
 
 
-def _clip():
+def _clip() -> Any:
     """A whole CLIP of open_clip, which names its parts as OpenAI does."""
     vision = CLIPVisionCfg(layers=2, width=64, head_width=16, patch_size=8, image_size=32)
     text = CLIPTextCfg(context_length=7, vocab_size=11, width=16, heads=2, layers=1)
     return shaken(CLIP(embed_dim=8, vision_cfg=vision, text_cfg=text, quick_gelu=True))
 
 
-def _clip_tower():
+def _clip_tower() -> Any:
     size = {**SIZE, "embed_dim": 64, "num_heads": 4}
     return VisionTransformer(**size, pre_norm=True, norm_layer=nn.LayerNorm, act_layer=QuickGELU)
 
 
-def _clip_file(whole):
+def _clip_file(whole: Any) -> Any:
     state = OrderedDict(whole.state_dict())
     for name, value in (("input_resolution", 32), ("context_length", 7), ("vocab_size", 11)):
         state[name] = torch.tensor(value)
     return state
 
 
-def test_clip_runs_as_in_open_clip(tmp_path):
+def test_clip_runs_as_in_open_clip(tmp_path: Path) -> None:
     whole, tower = _clip(), _clip_tower()
     fitted = load(tower, first(clip), _clip_file(whole), tmp_path / "clip.pt")
     assert fitted.format == "OpenAI's CLIP"
@@ -74,20 +76,20 @@ def test_clip_runs_as_in_open_clip(tmp_path):
 
 
 @pytest.mark.parametrize("key", ["visual.surprise", "surprise.weight"])
-def test_clip_refuses_what_it_does_not_know(tmp_path, key):
+def test_clip_refuses_what_it_does_not_know(tmp_path: Path, key: Any) -> None:
     state = {**_clip_file(_clip()), key: torch.zeros(1)}
     with pytest.raises(WeightsMismatchError, match=r"1 unknown to the model: .*surprise"):
         load(_clip_tower(), first(clip), state, tmp_path / "clip.pt")
 
 
-def test_clip_refuses_a_file_that_lacks_something(tmp_path):
+def test_clip_refuses_a_file_that_lacks_something(tmp_path: Path) -> None:
     state = _clip_file(_clip())
     del state["visual.ln_pre.bias"]
     with pytest.raises(WeightsMismatchError, match=r"1 missing from the file: norm_pre\.bias"):
         load(_clip_tower(), first(clip), state, tmp_path / "clip.pt")
 
 
-def test_a_text_tower_alone_is_no_clip():
+def test_a_text_tower_alone_is_no_clip() -> None:
     with pytest.raises(KeyError, match=r"visual\.class_embedding"):
         clip.image_tower({"transformer.resblocks.0.ln_1.weight": torch.zeros(2), "logit_scale": torch.zeros(())})
 
@@ -95,7 +97,7 @@ def test_a_text_tower_alone_is_no_clip():
 # AugReg
 
 
-def _jax(model):
+def _jax(model: Any) -> Any:
     """The arrays that a JAX checkpoint of this model holds."""
     own = {key: value.numpy() for key, value in model.state_dict().items()}
     heads, dim = model.blocks[0].attn.num_heads, model.embed_dim
@@ -129,7 +131,7 @@ def _jax(model):
 
 
 @pytest.mark.parametrize("prefix", ["", "opt/target/"])
-def test_augreg_as_timm_itself_reads_it(tmp_path, prefix):
+def test_augreg_as_timm_itself_reads_it(tmp_path: Path, prefix: Any) -> None:
     arrays = {prefix + key: value for key, value in _jax(shaken(VisionTransformer(**SIZE))).items()}
     ours, theirs = VisionTransformer(**SIZE), VisionTransformer(**SIZE)
     path = tmp_path / "augreg.npz"
@@ -139,13 +141,13 @@ def test_augreg_as_timm_itself_reads_it(tmp_path, prefix):
         assert torch.equal(ours.state_dict()[key], value), key
 
 
-def test_augreg_refuses_a_file_with_something_more(tmp_path):
+def test_augreg_refuses_a_file_with_something_more(tmp_path: Path) -> None:
     arrays = _jax(shaken(VisionTransformer(**SIZE))) | {"pre_logits/bias": np.ones(4, np.float32)}
     with pytest.raises(WeightsMismatchError, match="1 unknown to the model: pre_logits/bias"):
         load(VisionTransformer(**SIZE), first(timm_vit), arrays, tmp_path / "augreg.npz")
 
 
-def test_a_block_that_breaks_off_is_named(tmp_path):
+def test_a_block_that_breaks_off_is_named(tmp_path: Path) -> None:
     arrays = _jax(shaken(VisionTransformer(**SIZE)))
     lost = "Transformer/encoderblock_1/MlpBlock_3/Dense_1/kernel"
     del arrays[lost]
@@ -153,7 +155,7 @@ def test_a_block_that_breaks_off_is_named(tmp_path):
         load(VisionTransformer(**SIZE), first(timm_vit), arrays, tmp_path / "augreg.npz")
 
 
-def test_a_timm_file_with_its_head_is_as_good(tmp_path):
+def test_a_timm_file_with_its_head_is_as_good(tmp_path: Path) -> None:
     source = shaken(VisionTransformer(**{**SIZE, "num_classes": 5}))
     target = VisionTransformer(**SIZE)
     assert load(target, first(timm_vit), source.state_dict(), tmp_path / "timm.pth").format == TIMM_WITH_HEAD.name
@@ -163,8 +165,8 @@ def test_a_timm_file_with_its_head_is_as_good(tmp_path):
 # MoCo-v3
 
 
-def _moco(encoder, momentum):
-    def under(prefix, module):
+def _moco(encoder: Any, momentum: Any) -> Any:
+    def under(prefix: Any, module: Any) -> Any:
         return {f"module.{prefix}.{key}": value for key, value in module.state_dict().items()}
 
     others = {"module.base_encoder.head.0.weight": torch.zeros(2, 2), "module.predictor.0.weight": torch.zeros(2, 2)}
@@ -172,7 +174,7 @@ def _moco(encoder, momentum):
     return {"epoch": 300, "arch": "vit_small", "state_dict": state}
 
 
-def test_moco_takes_the_base_encoder(tmp_path):
+def test_moco_takes_the_base_encoder(tmp_path: Path) -> None:
     base, momentum = shaken(VisionTransformer(**SIZE)), shaken(VisionTransformer(**SIZE), seed=1)
     target = VisionTransformer(**SIZE)
     assert load(target, first(moco), _moco(base, momentum), tmp_path / "moco.pth.tar").format.startswith("MoCo-v3")
@@ -180,7 +182,7 @@ def test_moco_takes_the_base_encoder(tmp_path):
     assert not torch.allclose(target(PIXELS), momentum(PIXELS))
 
 
-def test_moco_names_what_it_does_not_know_beside_the_encoder_and_refuses_it_inside(tmp_path):
+def test_moco_names_what_it_does_not_know_beside_the_encoder_and_refuses_it_inside(tmp_path: Path) -> None:
     base = shaken(VisionTransformer(**SIZE))
     file = _moco(base, shaken(VisionTransformer(**SIZE), seed=1))
     file["state_dict"]["module.queue"] = torch.zeros(3)
@@ -195,7 +197,7 @@ def test_moco_names_what_it_does_not_know_beside_the_encoder_and_refuses_it_insi
         load(VisionTransformer(**SIZE), first(moco), file, tmp_path / "moco.pth.tar")
 
 
-def test_an_encoder_of_another_training_is_no_moco():
+def test_an_encoder_of_another_training_is_no_moco() -> None:
     with pytest.raises(KeyError, match=r"module\.base_encoder\.cls_token"):
         moco.base_encoder({"module.momentum_encoder.cls_token": torch.zeros(1, 1, 2)})
 
@@ -203,21 +205,21 @@ def test_an_encoder_of_another_training_is_no_moco():
 # BEiT
 
 
-def _beit(**tables):
+def _beit(**tables: Any) -> Any:
     return Beit(**SIZE, init_values=0.1, use_abs_pos_emb=False, global_pool="token", **tables)
 
 
-def _shared():
+def _shared() -> Any:
     return _beit(use_rel_pos_bias=False, use_shared_rel_pos_bias=True)
 
 
-def _beit_file(model):
+def _beit_file(model: Any) -> Any:
     extra = {"mask_token": torch.zeros(1, 1, 48), "lm_head.weight": torch.zeros(9, 48), "lm_head.bias": torch.zeros(9)}
     index = {"rel_pos_bias.relative_position_index": model.rel_pos_bias.relative_position_index}
     return {"model": {**model.state_dict(), **extra, **index}}
 
 
-def test_beit_keeps_its_shared_table(tmp_path):
+def test_beit_keeps_its_shared_table(tmp_path: Path) -> None:
     source, target = shaken(_shared()), _shared()
     load(target, first(beit), _beit_file(source), tmp_path / "beit.pth")
     assert torch.equal(target(PIXELS), source(PIXELS))
@@ -229,7 +231,7 @@ def test_beit_keeps_its_shared_table(tmp_path):
     torch.testing.assert_close(target(PIXELS), each(PIXELS))
 
 
-def test_a_fine_tuned_beit_is_refused(tmp_path):
+def test_a_fine_tuned_beit_is_refused(tmp_path: Path) -> None:
     tuned = shaken(_beit(use_rel_pos_bias=True))
     with pytest.raises(WeightsMismatchError, match=r"(?s)missing from the file: rel_pos_bias.*a fine-tuned BEiT"):
         load(_shared(), first(beit), {"model": tuned.state_dict()}, tmp_path / "beit.pth")

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import importlib.util
 import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -35,18 +37,18 @@ TAPS = {
 pytestmark = pytest.mark.golden
 
 
-def _tools():
+def _tools() -> Any:
     spec = importlib.util.spec_from_file_location("build_checkpoint", OWN / "models" / "build_checkpoint.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
 
-def _golden(config):
+def _golden(config: Any) -> Any:
     return json.loads((FOLDER / f"{config}.json").read_text(encoding="utf-8"))
 
 
-def _spec(golden):
+def _spec(golden: Any) -> Any:
     """By the published id, which is an alias of ours."""
     size = "" if golden["imsize"] == 224 else f"-{golden['imsize']}"
     spec = installed().model(f"{golden['family']}-{golden['arch']}{golden['patch']}{size}")
@@ -54,7 +56,7 @@ def _spec(golden):
     return spec
 
 
-def _pixels(golden, spec, photo):
+def _pixels(golden: Any, spec: Any, photo: Any) -> Any:
     view = make_view("crop", spec.image_size, spec.patch)
     with Image.open(FOLDER / "images" / f"{photo}.png") as image:
         seen, _ = view.place(image.convert("RGB"))
@@ -62,7 +64,7 @@ def _pixels(golden, spec, photo):
 
 
 @pytest.mark.parametrize("config", CONFIGS)
-def test_preprocessing(config):
+def test_preprocessing(config: Any) -> None:
     golden = _golden(config)
     spec = _spec(golden)
     made = {photo: _of_pixels(_pixels(golden, spec, photo)) for photo in golden["preprocess"]}
@@ -71,12 +73,12 @@ def test_preprocessing(config):
 
 @pytest.mark.parametrize("config", CONFIGS)
 @pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated")  # how CLIP's file is rebuilt
-def test_model(config, tmp_path):
+def test_model(config: Any, tmp_path: Path) -> None:
     golden = _golden(config)
     _assert_close(_run(golden, tmp_path), golden, _limits(golden))
 
 
-def _run(golden, folder):
+def _run(golden: Any, folder: Any) -> Any:
     """All that the golden file tells of the model, in the same layout, from a rebuilt checkpoint."""
     spec, tools = _spec(golden), _tools()
     keys = tools.load_keylist(str(FOLDER / "keys" / golden["keylist"]))
@@ -91,7 +93,7 @@ def _run(golden, folder):
     wanted |= {block: {"block", "attention", *TAPS.values()} for block in marked}
     blocks = {}
 
-    def on_block(block, taps):
+    def on_block(block: Any, taps: Any) -> None:
         parts = {name: _of_block(name, value, block in marked) for name, value in taps.items()}
         blocks[block] = {"shapes": {name: list(value.shape) for name, value in taps.items()}, **parts}
         if block == model.info.depth - 1:
@@ -118,11 +120,11 @@ def _run(golden, folder):
     return made
 
 
-def _by_photo(photos, blocks, take):
+def _by_photo(photos: Any, blocks: Any, take: Any) -> Any:
     return {photo: {str(block): take(i, block) for block in blocks} for i, photo in enumerate(photos)}
 
 
-def _of_pixels(pixels):
+def _of_pixels(pixels: Any) -> Any:
     _, height, width = pixels.shape
     corners = {"tl": (0, 0), "tr": (0, -1), "bl": (-1, 0), "br": (-1, -1), "centre": (height // 2, width // 2)}
     channels = pixels.double().flatten(1)
@@ -135,7 +137,7 @@ def _of_pixels(pixels):
     }
 
 
-def _of_block(name, value, full):
+def _of_block(name: Any, value: Any, full: Any) -> Any:
     if name == "attention":
         return [_of_attention(maps.double()) for maps in value]
     if name == "block":
@@ -143,7 +145,7 @@ def _of_block(name, value, full):
     return [_of_tap(x.double()) for x in value]
 
 
-def _of_features(x):  # (token, channel)
+def _of_features(x: Any) -> Any:  # (token, channel)
     return {
         "shape": list(x.shape),
         **_stats(x),
@@ -155,7 +157,7 @@ def _of_features(x):  # (token, channel)
     }
 
 
-def _of_attention(maps):  # (head, query, key)
+def _of_attention(maps: Any) -> Any:  # (head, query, key)
     entropy = torch.special.entr(maps).sum(-1)  # (head, query), in nats
     heads = {
         str(head % len(maps)): {
@@ -177,7 +179,7 @@ def _of_attention(maps):  # (head, query, key)
     }
 
 
-def _of_tap(x):  # (token, channel)
+def _of_tap(x: Any) -> Any:  # (token, channel)
     return {
         "norm": float(x.norm()),
         "cls_norm": float(x[0].norm()),
@@ -186,7 +188,7 @@ def _of_tap(x):  # (token, channel)
     }
 
 
-def _of_final(golden, keys, tools, out, last_cls):
+def _of_final(golden: Any, keys: Any, tools: Any, out: Any, last_cls: Any) -> Any:
     """The end of the published models' forward pass, which is not always the end of ours."""
     if golden["family"] == "beit":  # there, without the checkpoint's final norm
         out = last_cls
@@ -196,20 +198,20 @@ def _of_final(golden, keys, tools, out, last_cls):
     return [{"first16": row[:16].tolist(), "norm": float(row.double().norm())} for row in out]
 
 
-def _of_rows(table):
+def _of_rows(table: Any) -> Any:
     return {"row1_first8": table[1, :8].tolist(), "row20_first8": table[20, :8].tolist()}
 
 
-def _stats(x):
+def _stats(x: Any) -> Any:
     x = x.double()
     return {"mean": x.mean().item(), "std": x.std(correction=0).item(), "min": x.min().item(), "max": x.max().item()}
 
 
-def _ratios(taps, photos, blocks):
+def _ratios(taps: Any, photos: Any, blocks: Any) -> Any:
     """What the published norm analysis reports: residual over branch, averaged over the photographs."""
     kinds = {"all": "norm", "cls": "cls_norm", "spat": "spatial_norm"}
 
-    def mean(branch, block, kind):
+    def mean(branch: Any, block: Any, kind: Any) -> Any:
         pairs = [(taps[p][str(block)][f"{branch}_residual"], taps[p][str(block)][f"{branch}_normal"]) for p in photos]
         return sum(residual[kind] / normal[kind] for residual, normal in pairs) / len(pairs)
 
@@ -219,14 +221,14 @@ def _ratios(taps, photos, blocks):
     }
 
 
-def _limits(golden):
+def _limits(golden: Any) -> Any:
     """The absolute limit of a value, by its path in the file and the value there; nearly all are the README's."""
 
-    def largest(photo, block):
+    def largest(photo: Any, block: Any) -> Any:
         features = golden["features"][photo][block]
         return max(abs(features["min"]), abs(features["max"]))
 
-    def limit(path, expected):
+    def limit(path: Any, expected: Any) -> Any:
         section, *rest, name = (*path, "") if len(path) == 1 else path
         if section in ("n_blocks", "feat_shape", "attn_shape") or name in ("shape", "cls_row_argmax"):
             return 0
@@ -247,7 +249,7 @@ def _limits(golden):
     return limit
 
 
-def _assert_close(made, golden, limit):
+def _assert_close(made: Any, golden: Any, limit: Any) -> None:
     """Compare all that the file tells in the sections of ``made``."""
     expected = {path: value for section in made for path, value in _leaves({section: golden[section]})}
     found = dict(_leaves(made))
@@ -262,7 +264,7 @@ def _assert_close(made, golden, limit):
     assert not off, f"{len(off)} of {len(expected)} numbers differ:\n" + "\n".join(sorted(off)[:20])
 
 
-def _leaves(tree, path=()):
+def _leaves(tree: Any, path: Any = ()) -> Iterator[Any]:
     if isinstance(tree, dict):
         for key, value in tree.items():
             yield from _leaves(value, (*path, key))

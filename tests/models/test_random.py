@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -16,14 +18,14 @@ TINY = {"img_size": 32, "patch_size": 8, "embed_dim": 24, "depth": 2, "num_heads
 ARCHITECTURE = "vit_tiny_patch16_224"
 
 
-def untrained(seed=0):
+def untrained(seed: Any = 0) -> Any:
     return build_untrained(ARCHITECTURE, seed=seed, **TINY).state_dict()
 
 
 # Initial weights
 
 
-def test_the_weights_depend_on_the_seed_alone():
+def test_the_weights_depend_on_the_seed_alone() -> None:
     torch.manual_seed(1)
     first = untrained()
     torch.manual_seed(2)
@@ -32,12 +34,12 @@ def test_the_weights_depend_on_the_seed_alone():
     assert not torch.equal(other["blocks.0.attn.qkv.weight"], first["blocks.0.attn.qkv.weight"])
 
 
-def test_two_matrices_of_one_shape_differ():
+def test_two_matrices_of_one_shape_differ() -> None:
     state = untrained()
     assert not torch.equal(state["blocks.0.mlp.fc1.weight"], state["blocks.1.mlp.fc1.weight"])
 
 
-def test_global_random_numbers_are_left_as_they_were():
+def test_global_random_numbers_are_left_as_they_were() -> None:
     torch.manual_seed(3)
     expected = torch.rand(4)
     torch.manual_seed(3)
@@ -45,7 +47,7 @@ def test_global_random_numbers_are_left_as_they_were():
     assert torch.equal(torch.rand(4), expected)
 
 
-def test_the_weights_are_the_usual_initial_ones():
+def test_the_weights_are_the_usual_initial_ones() -> None:
     for name, value in untrained().items():
         if value.ndim > 1 and value.numel() > 500:
             assert value.abs().max() <= 0.04, name
@@ -54,7 +56,7 @@ def test_the_weights_are_the_usual_initial_ones():
             assert set(value.tolist()) == {1.0 if name.endswith("weight") else 0.0}, name
 
 
-def test_every_architecture_at_224_has_its_untrained_twin():
+def test_every_architecture_at_224_has_its_untrained_twin() -> None:
     models = [spec for _, spec in installed().models]
     study = {"dino", "clip", "mae", "timm", "moco", "beit"}
     needed = {(spec.arch, spec.patch) for spec in models if spec.family in study and spec.image_size == 224}
@@ -65,29 +67,29 @@ def test_every_architecture_at_224_has_its_untrained_twin():
 # Noise
 
 
-def noise(seed=0):
+def noise(seed: Any = 0) -> Any:
     return NoiseViT(seed=seed, image_size=32, patch=8, dim=24, depth=3, heads=3).eval()
 
 
-def pictures(n, seed=0):
+def pictures(n: Any, seed: Any = 0) -> Any:
     return torch.randn(n, 3, 32, 32, generator=torch.Generator().manual_seed(seed))
 
 
-def recorded(module, pixels, taps=("attention", "block")):
+def recorded(module: Any, pixels: Any, taps: Any = ("attention", "block")) -> Any:
     seen = {}
     with Recorder(module, TIMM, dict.fromkeys(range(3), frozenset(taps)), seen.__setitem__):
         module(pixels)
     return seen
 
 
-def test_noise_has_the_shapes_of_a_vit_and_its_published_name():
+def test_noise_has_the_shapes_of_a_vit_and_its_published_name() -> None:
     spec = installed().model("RANDOM-ViT-B-16-224")
     assert spec.name == "random-noise-B16"
     assert spec.weights == ()
     check_model(spec, forward=False)
 
 
-def test_noise_is_uniform():
+def test_noise_is_uniform() -> None:
     for block in recorded(noise(), pictures(8)).values():
         values = block["block"].flatten()  # 8 * 17 * 24 = 3264 of them
         assert values.min() >= -1e-6
@@ -96,7 +98,7 @@ def test_noise_is_uniform():
         assert values.var().item() == pytest.approx(1 / 12, abs=0.005)
 
 
-def test_attention_is_uniform_noise_whose_rows_sum_to_one():
+def test_attention_is_uniform_noise_whose_rows_sum_to_one() -> None:
     attention = recorded(noise(), pictures(8))[1]["attention"]  # (picture, head, query, key)
     torch.testing.assert_close(attention.sum(-1), torch.ones(8, 3, 17))
     spread = (attention * 17).flatten()  # close to U(0, 2)
@@ -104,7 +106,7 @@ def test_attention_is_uniform_noise_whose_rows_sum_to_one():
     assert (attention.sum(-2) - 1).abs().max() > 0.1, "columns are not normalised"
 
 
-def test_noise_does_not_depend_on_the_batch():
+def test_noise_does_not_depend_on_the_batch() -> None:
     pixels = pictures(3)
     together, alone = recorded(noise(), pixels), recorded(noise(), pixels[1:2])
     for block, taps in together.items():
@@ -112,7 +114,7 @@ def test_noise_does_not_depend_on_the_batch():
             assert torch.equal(value[1:2], alone[block][name]), (block, name)
 
 
-def test_noise_differs_with_the_picture_the_block_and_the_seed():
+def test_noise_differs_with_the_picture_the_block_and_the_seed() -> None:
     pixels = pictures(2)
     seen, other = recorded(noise(), pixels), recorded(noise(seed=1), pixels)
     for name in ("attention", "block"):
@@ -122,7 +124,7 @@ def test_noise_differs_with_the_picture_the_block_and_the_seed():
         assert not torch.allclose(value, other[0][name], atol=0.1)
 
 
-def test_noise_leaves_global_random_numbers_alone():
+def test_noise_leaves_global_random_numbers_alone() -> None:
     torch.manual_seed(3)
     expected = torch.rand(4)
     torch.manual_seed(3)
@@ -130,7 +132,7 @@ def test_noise_leaves_global_random_numbers_alone():
     assert torch.equal(torch.rand(4), expected)
 
 
-def test_recording_the_same_attention_either_way():
+def test_recording_the_same_attention_either_way() -> None:
     """Alone it is read from the module's own softmax, with queries from the call of the kernel."""
     direct = recorded(noise(), pictures(2), ("attention",))
     kernel = recorded(noise(), pictures(2), ("attention", "q", "k", "v"))

@@ -7,6 +7,7 @@ import json
 import re
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 import timm
@@ -51,31 +52,31 @@ NAMES = [row[0] for row in ROWS]
 KEY_LISTS = sorted((Path(__file__).parents[1] / "golden" / "models" / "keys").glob("*.json.gz"))
 
 
-def model(name):
+def model(name: Any) -> Any:
     return installed().model(name)
 
 
 @cache
-def outline(name):
+def outline(name: Any) -> Any:
     with torch.device("meta"):
         return model(name).build()
 
 
-def urls(name):
+def urls(name: Any) -> Any:
     return [source.url for source in model(name).weights if isinstance(source, UrlSource)]
 
 
-def hubs(name):
+def hubs(name: Any) -> Any:
     return [source.repo for source in model(name).weights if isinstance(source, HubSource)]
 
 
-def test_no_configuration_is_missing():
+def test_no_configuration_is_missing() -> None:
     families = {"dino", "clip", "mae", "timm", "moco", "beit"}
     assert {spec.name for _, spec in installed().models if spec.family in families} == set(NAMES)
 
 
 @pytest.mark.parametrize("row", ROWS, ids=NAMES)
-def test_structure(row):
+def test_structure(row: Any) -> None:
     name, published, tokens, *shape = row
     spec, module = model(name), outline(name)
     assert model(published) is spec
@@ -89,13 +90,13 @@ def test_structure(row):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_norm_has_the_eps_of_its_family(name):
+def test_every_norm_has_the_eps_of_its_family(name: Any) -> None:
     eps = {norm.eps for norm in outline(name).modules() if isinstance(norm, nn.LayerNorm)}
     assert eps == {1e-5 if name.startswith("clip") else 1e-6}
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_only_clip_has_quick_gelu(name):
+def test_only_clip_has_quick_gelu(name: Any) -> None:
     activations = {type(block.mlp.act).__name__ for block in outline(name).blocks}
     assert activations == {"QuickGELU" if name.startswith("clip") else "GELU"}
     exact = {block.mlp.act.approximate for block in outline(name).blocks if isinstance(block.mlp.act, nn.GELU)}
@@ -103,19 +104,19 @@ def test_only_clip_has_quick_gelu(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_pixels_are_normalised_as_in_training(name):
+def test_pixels_are_normalised_as_in_training(name: Any) -> None:
     first = {"clip": (0.48145466, 0.26862954), "timm": (0.5, 0.5), "beit": (0.5, 0.5)}
     spec = model(name)
     assert (spec.mean[0], spec.std[0]) == first.get(spec.family, (0.485, 0.229))
     assert spec.image_size == int(model(name).aliases[0].rpartition("-")[2])
 
 
-def test_moco_s_has_twelve_heads_of_32_channels():
+def test_moco_s_has_twelve_heads_of_32_channels() -> None:
     attention = outline("moco-S16").blocks[0].attn
     assert (attention.num_heads, attention.head_dim, attention.scale) == (12, 32, 32**-0.5)
 
 
-def test_beit_shares_one_table_and_keeps_its_final_norm():
+def test_beit_shares_one_table_and_keeps_its_final_norm() -> None:
     keys = outline("beit-B16").state_dict().keys()
     assert [key for key in keys if "bias_table" in key] == ["rel_pos_bias.relative_position_bias_table"]
     assert {"norm.weight", "norm.bias"} <= keys
@@ -125,13 +126,13 @@ def test_beit_shares_one_table_and_keeps_its_final_norm():
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_source_states_a_licence(name):
+def test_every_source_states_a_licence(name: Any) -> None:
     assert model(name).weights
     assert all(source.licence not in ("", "unknown") for source in model(name).weights)
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name.startswith("timm")])
-def test_supervised_files_are_those_of_timms_own_record(name):
+def test_supervised_files_are_those_of_timms_own_record(name: Any) -> None:
     architecture = model(name).build.args[0]
     tag = "orig_in21k_ft_in1k" if name == "timm-L32-384" else "augreg_in21k_ft_in1k"
     assert urls(name) == [timm.get_pretrained_cfg(f"{architecture}.{tag}").url]
@@ -139,25 +140,25 @@ def test_supervised_files_are_those_of_timms_own_record(name):
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name.startswith(("dino", "mae")) and name != "dino-S8"])
-def test_self_supervised_files_are_those_of_timms_own_record(name):
+def test_self_supervised_files_are_those_of_timms_own_record(name: Any) -> None:
     full = f"{model(name).build.args[0]}.{model(name).family}"
     assert urls(name) == [timm.get_pretrained_cfg(full).url]
     assert hubs(name) == [f"timm/{full}"]
 
 
-def test_dino_s8_is_the_run_of_300_epochs_which_no_hub_tag_holds():
+def test_dino_s8_is_the_run_of_300_epochs_which_no_hub_tag_holds() -> None:
     assert [url.rpartition("/")[2] for url in urls("dino-S8")] == ["dino_deitsmall8_300ep_pretrain.pth"]
     assert hubs("dino-S8") == []
 
 
-def test_beit_is_never_fine_tuned():
+def test_beit_is_never_fine_tuned() -> None:
     for name in ("beit-B16", "beit-L16"):
         assert urls(name)
         assert all(re.search(r"/beit_(base|large)_patch16_224_pt22k\.pth$", url) for url in urls(name))
         assert hubs(name) == []
 
 
-def test_moco_comes_from_its_training_checkpoint_alone():
+def test_moco_comes_from_its_training_checkpoint_alone() -> None:
     assert [url.rpartition("/")[2] for url in urls("moco-S16") + urls("moco-B16")] == [
         "vit-s-300ep.pth.tar",
         "vit-b-300ep.pth.tar",
@@ -165,7 +166,7 @@ def test_moco_comes_from_its_training_checkpoint_alone():
     assert hubs("moco-S16") == hubs("moco-B16") == []
 
 
-def test_digests_that_are_known():
+def test_digests_that_are_known() -> None:
     for name in NAMES:
         source = model(name).weights[0]
         if name.startswith("clip"):
@@ -180,7 +181,7 @@ def test_digests_that_are_known():
 
 
 @pytest.mark.parametrize("path", KEY_LISTS, ids=lambda path: path.name.partition(".")[0])
-def test_a_published_file_fills_the_module_exactly(path):
+def test_a_published_file_fills_the_module_exactly(path: Any) -> None:
     listed = json.loads(gzip.decompress(path.read_bytes()))
     spec, module = model(f"{listed['family']}-{listed['arch']}{listed['patch']}"), outline_of(listed)
     assert any(source.url == listed["checkpoint"]["url"] for source in spec.weights if isinstance(source, UrlSource))
@@ -193,5 +194,5 @@ def test_a_published_file_fills_the_module_exactly(path):
     assert used == want
 
 
-def outline_of(listed):
+def outline_of(listed: Any) -> Any:
     return outline(f"{listed['family']}-{listed['arch']}{listed['patch']}")

@@ -12,6 +12,7 @@ from collections.abc import Container, Iterator
 from fnmatch import fnmatch
 from graphlib import TopologicalSorter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -69,17 +70,17 @@ def forbidden(package: str, others: list[str]) -> list[str]:
 # Who may import whom
 
 
-def test_the_core_imports_no_plugin():
+def test_the_core_imports_no_plugin() -> None:
     assert forbidden("vitan", PLUGIN_PACKAGES) == []
 
 
 @pytest.mark.parametrize("package", PLUGIN_PACKAGES)
-def test_plugin_packages_never_import_one_another(package):
+def test_plugin_packages_never_import_one_another(package: Any) -> None:
     assert sources(package), "this package has no source at all"
     assert forbidden(package, [other for other in PLUGIN_PACKAGES if other != package]) == []
 
 
-def test_relative_imports_stay_in_their_package():
+def test_relative_imports_stay_in_their_package() -> None:
     escaping = [
         f"{path.relative_to(ROOT)} line {node.lineno}"
         for package in FOLDERS
@@ -91,14 +92,14 @@ def test_relative_imports_stay_in_their_package():
 
 
 @pytest.mark.parametrize("package", FOLDERS)
-def test_modules_do_not_import_in_circles(package):
+def test_modules_do_not_import_in_circles(package: Any) -> None:
     """Not even for types alone."""
     paths = {module_name(package, path): path for path in sources(package)}
     leans_on = {name: set(imported_modules(package, path, paths)) - {name} for name, path in paths.items()}
     TopologicalSorter(leans_on).prepare()  # raises CycleError, which names the circle
 
 
-def test_no_module_is_named_after_a_library():
+def test_no_module_is_named_after_a_library() -> None:
     """``timm.py`` beside other modules would be found in place of timm by whatever runs in that folder."""
     libraries = {"timm", "torch", "open_clip", "clip", "numpy", "PIL", "cv2", "sklearn", "matplotlib", "pydantic"}
     allowed = {"clip"}  # a family of models; nothing here imports a library of that name
@@ -106,7 +107,7 @@ def test_no_module_is_named_after_a_library():
     assert found == []
 
 
-def test_the_command_line_is_a_client_of_the_library():
+def test_the_command_line_is_a_client_of_the_library() -> None:
     """No rule of a run lives there: it reaches the engine through ``vitan.api`` alone."""
     reaching = {
         f"{path.relative_to(ROOT)} imports {name}"
@@ -129,7 +130,7 @@ def in_fresh_process(code: str, *folders: Path) -> str:
     return done.stdout
 
 
-def test_plugin_modules_import_nothing_heavy():
+def test_plugin_modules_import_nothing_heavy() -> None:
     modules = [module for _, module in ENTRY_POINTS]
     code = f"""
 import importlib, json
@@ -157,7 +158,7 @@ def site(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["list"], ["list", "--json"]], ids=" ".join)
-def test_commands_that_only_look_import_nothing_heavy(site, arguments):
+def test_commands_that_only_look_import_nothing_heavy(site: Any, arguments: Any) -> None:
     code = f"""
 import io, json
 from vitan.cli import main
@@ -174,7 +175,7 @@ print(json.dumps([printed, [name for name in {[*HEAVY, "numpy"]!r} if name in sy
     assert heavy == []
 
 
-def test_every_plugin_of_our_own_loads(site):
+def test_every_plugin_of_our_own_loads(site: Any) -> None:
     code = """
 from vitan.registry.plugins import installed
 mine = [loaded.where for loaded in installed().loaded if loaded.provider.version == "99"]
@@ -193,11 +194,11 @@ def packages_in_the_tree() -> list[str]:
     )
 
 
-def test_the_list_of_packages_is_the_tree():
+def test_the_list_of_packages_is_the_tree() -> None:
     assert sorted(SETUP["options"]["packages"].split()) == packages_in_the_tree()
 
 
-def test_every_module_with_a_hook_is_an_entry_point():
+def test_every_module_with_a_hook_is_an_entry_point() -> None:
     def has_hook(path: Path) -> bool:
         functions = (node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if hasattr(node, "name"))
         marks = [ast.unparse(mark) for node in functions for mark in getattr(node, "decorator_list", ())]
@@ -211,7 +212,7 @@ def test_every_module_with_a_hook_is_an_entry_point():
     assert len(set(names)) == len(names), "two entry points of one name"
 
 
-def test_every_file_that_is_not_python_is_package_data():
+def test_every_file_that_is_not_python_is_package_data() -> None:
     def is_named(package: str, path: Path) -> bool:
         patterns = SETUP["options.package_data"].get(package, "").split()
         relative = path.relative_to(ROOT / FOLDERS[package]).as_posix()
@@ -227,11 +228,11 @@ def test_every_file_that_is_not_python_is_package_data():
 
 
 @pytest.mark.parametrize("package", FOLDERS)
-def test_every_distribution_package_is_typed(package):
+def test_every_distribution_package_is_typed(package: Any) -> None:
     assert (ROOT / FOLDERS[package] / "py.typed").is_file()
 
 
-def test_every_library_that_is_imported_is_a_dependency():
+def test_every_library_that_is_imported_is_a_dependency() -> None:
     """By the names under which they are imported, where those differ."""
     imported_as = {
         "opencv-python": "cv2",
@@ -254,7 +255,7 @@ def test_every_library_that_is_imported_is_a_dependency():
     assert missing == set()
 
 
-def test_every_dependency_is_imported():
+def test_every_dependency_is_imported() -> None:
     """The other way round: nothing is installed on a user's machine for nothing."""
     imported_as = {
         "opencv-python": "cv2",
@@ -275,7 +276,7 @@ FOR_OTHERS = {
 }
 
 
-def test_no_public_function_or_class_is_dead():
+def test_no_public_function_or_class_is_dead() -> None:
     """Each is used by other code, named in ``vitan.__all__``, a hook, a command, or listed above with a reason."""
     import vitan
 

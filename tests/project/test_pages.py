@@ -7,6 +7,7 @@ import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -79,7 +80,7 @@ SHOWN = sorted({(name_of(page), line) for page in PAGES for line in commands(pag
 
 @pytest.mark.usefixtures("home")
 @pytest.mark.parametrize(("page", "line"), SHOWN, ids=lambda text: text.replace("/", "_"))
-def test_every_command_that_a_page_shows_can_be_typed(page, line):
+def test_every_command_that_a_page_shows_can_be_typed(page: Any, line: Any) -> None:
     words = shlex.split(line, comments=True)[1:]
     try:
         parse(words)
@@ -91,7 +92,7 @@ def test_every_command_that_a_page_shows_can_be_typed(page, line):
         pytest.fail(f"{page}: {line}: {error.format_message()}")
 
 
-def test_commands_are_found_on_the_pages():
+def test_commands_are_found_on_the_pages() -> None:
     assert len(SHOWN) > 60
     assert ("README.md", "vitan table") in SHOWN
     assert ("docs/plugins.md", "vitan -p jigsaw.py run attention -m jigsaw-Ti16") in SHOWN
@@ -99,7 +100,7 @@ def test_commands_are_found_on_the_pages():
 
 @pytest.mark.usefixtures("home")
 @pytest.mark.parametrize("line", ["vitan rum attention", "vitan run attention --mas 0.6", "vitan list modles"])
-def test_a_wrong_command_would_be_noticed(line):
+def test_a_wrong_command_would_be_noticed(line: Any) -> None:
     with pytest.raises(click.ClickException):
         parse(line.split()[1:])
 
@@ -113,7 +114,7 @@ def anchors(page: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
-def test_links_lead_somewhere(page):
+def test_links_lead_somewhere(page: Any) -> None:
     for groups in _LINK.findall(page.read_text(encoding="utf-8")):
         target, _, anchor = "".join(groups).partition("#")
         if "://" in target:
@@ -123,7 +124,7 @@ def test_links_lead_somewhere(page):
         assert not anchor or anchor in anchors(place), f"{name_of(page)} links to {target}#{anchor}"
 
 
-def test_every_file_that_the_architecture_names_is_there():
+def test_every_file_that_the_architecture_names_is_there() -> None:
     places = re.findall(r"`((?:core|plugins|tests|docs)/[\w./-]+|setup\.cfg)`", (DOCS / "architecture.md").read_text())
     assert len(places) > 20
     assert [place for place in places if not (ROOT / place).exists()] == []
@@ -132,7 +133,7 @@ def test_every_file_that_the_architecture_names_is_there():
 # The site
 
 
-def test_the_site_leads_to_every_page():
+def test_the_site_leads_to_every_page() -> None:
     def pages(items: list[object]) -> Iterator[str]:
         for item in items:
             for value in item.values() if isinstance(item, dict) else [item]:
@@ -143,7 +144,7 @@ def test_the_site_leads_to_every_page():
     assert sorted(pages(yaml.safe_load(text)["nav"])) == sorted(known)
 
 
-def test_the_reference_of_the_command_line_is_written_from_the_commands():
+def test_the_reference_of_the_command_line_is_written_from_the_commands() -> None:
     spec = importlib.util.spec_from_file_location("write_cli", DOCS / "write_cli.py")
     assert spec
     assert spec.loader
@@ -163,13 +164,13 @@ def plugins() -> Plugins:
     return plugins
 
 
-def test_every_analysis_of_ours_has_a_page(plugins):
+def test_every_analysis_of_ours_has_a_page(plugins: Any) -> None:
     ours = {spec.name for provider, spec in plugins.probes if provider.name == "vitan"}
     assert {page.stem for page in ANALYSES} == ours - {"segments-dense"}  # which is on the page of segments
 
 
 @pytest.mark.parametrize("page", ANALYSES, ids=lambda page: page.stem)
-def test_a_page_says_what_people_ask(page):
+def test_a_page_says_what_people_ask(page: Any) -> None:
     text = page.read_text(encoding="utf-8")
     headings = re.findall(r"^## (.+)$", text, re.MULTILINE)
     assert headings == ["How to read it", "Traps", "Options that matter", "Definition and source"]
@@ -177,7 +178,7 @@ def test_a_page_says_what_people_ask(page):
 
 
 @pytest.mark.parametrize("page", ANALYSES, ids=lambda page: page.stem)
-def test_a_page_shows_a_figure_that_is_small(page):
+def test_a_page_shows_a_figure_that_is_small(page: Any) -> None:
     figure = DOCS / "images" / "analyses" / f"{page.stem}.png"
     assert f"](../images/analyses/{page.stem}.png)" in page.read_text(encoding="utf-8")
     assert figure.stat().st_size < 150_000
@@ -186,20 +187,20 @@ def test_a_page_shows_a_figure_that_is_small(page):
 
 
 @pytest.mark.parametrize("page", ANALYSES, ids=lambda page: page.stem)
-def test_the_options_in_a_page_s_table_are_the_analysis_s(page, plugins):
+def test_the_options_in_a_page_s_table_are_the_analysis_s(page: Any, plugins: Any) -> None:
     cells = re.findall(r"^\| (`--[^|]+) \|", page.read_text(encoding="utf-8"), re.MULTILINE)
     shown = {flag for cell in cells for flag in re.findall(r"`(--[\w-]+)", cell)}
     assert shown
     assert shown <= {field.flag for field in fields_of(plugins.probes.get(page.stem).load().Options)}
 
 
-def test_pictures_in_the_docs_are_used():
+def test_pictures_in_the_docs_are_used() -> None:
     kept = (DOCS / "images").rglob("*.png")
     text = "".join(page.read_text(encoding="utf-8") for page in PAGES)
     assert [path.name for path in kept if path.relative_to(DOCS).as_posix() not in text] == []
 
 
-def test_the_citation_is_what_the_package_is():
+def test_the_citation_is_what_the_package_is() -> None:
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
     assert citation["version"] == vitan.__version__
     assert citation["license"] == "MIT"

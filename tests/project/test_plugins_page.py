@@ -10,6 +10,7 @@ from dataclasses import replace
 from importlib.metadata import distributions
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 import torch
@@ -52,16 +53,16 @@ def installed(site: Path, monkeypatch: pytest.MonkeyPatch) -> Plugins:
     return plugins
 
 
-def test_all_listings_have_a_name():
+def test_all_listings_have_a_name() -> None:
     assert PAGE.count("```") == 2 * len(LISTINGS)
     assert {"jigsaw.py", "stripes.py", "vitan_token_length/probe.py", "test_contract.py"} <= LISTINGS.keys()
 
 
-def test_the_model_is_about_fifteen_lines():
+def test_the_model_is_about_fifteen_lines() -> None:
     assert len([line for line in LISTINGS["jigsaw.py"].splitlines() if line.strip()]) <= 17
 
 
-def test_the_model_loads_as_one_file(site):
+def test_the_model_loads_as_one_file(site: Any) -> None:
     plugins = Plugins()
     plugins.load_file(site / "jigsaw.py")
     spec = plugins.model("jigsaw-Ti16")
@@ -69,7 +70,7 @@ def test_the_model_loads_as_one_file(site):
     assert plugins.loaded[0].specs == 1
 
 
-def test_the_model_takes_a_training_checkpoint_in_the_format_of_the_page(site, tmp_path):
+def test_the_model_takes_a_training_checkpoint_in_the_format_of_the_page(site: Any, tmp_path: Path) -> None:
     plugins = Plugins()
     plugins.load_file(site / "jigsaw.py")
     spec = replace(plugins.model("jigsaw-Ti16"), formats=(importlib.import_module("jigsaw_format").FORMAT,))
@@ -81,7 +82,7 @@ def test_the_model_takes_a_training_checkpoint_in_the_format_of_the_page(site, t
     assert torch.equal(model.module.state_dict()["blocks.3.attn.qkv.weight"], trained["blocks.3.attn.qkv.weight"])
 
 
-def test_the_dataset_loads_as_one_file(site):
+def test_the_dataset_loads_as_one_file(site: Any) -> None:
     plugins = Plugins()
     plugins.load_file(site / "stripes.py")
     spec = plugins.datasets.get("stripes")
@@ -91,7 +92,7 @@ def test_the_dataset_loads_as_one_file(site):
     assert dataset[0].image.size == (256, 256)
 
 
-def test_the_analysis_loads_as_an_installed_distribution(site, monkeypatch):
+def test_the_analysis_loads_as_an_installed_distribution(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     plugins = installed(site, monkeypatch)
     assert plugins.failures == []
     provider, spec = plugins.probes.find("token-length")
@@ -101,19 +102,19 @@ def test_the_analysis_loads_as_an_installed_distribution(site, monkeypatch):
 
 
 @pytest.mark.parametrize("test", re.findall(r"def (test_\w+)", LISTINGS["test_contract.py"]))
-def test_the_tests_on_the_page_pass(site, test):
+def test_the_tests_on_the_page_pass(site: Any, test: Any) -> None:
     module: ModuleType = importlib.import_module("test_contract")
     getattr(module, test)()
 
 
-def test_a_broken_plugin_is_reported_as_the_page_says(site, monkeypatch):
+def test_a_broken_plugin_is_reported_as_the_page_says(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     init = site / "vitan_token_length" / "__init__.py"
     init.write_text(init.read_text().replace("def vitan_probes", "def vitan_probe"))
     (failure,) = installed(site, monkeypatch).failures
     assert f"    {failure}\n" in PAGE
 
 
-def test_a_clash_is_reported_as_the_page_says(site, monkeypatch):
+def test_a_clash_is_reported_as_the_page_says(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     clashing = LISTINGS["pyproject.toml"].replace("vitan-token-length", "vitan-puzzles").replace("1.0", "2.0")
     monkeypatch.setitem(LISTINGS, "pyproject.toml", clashing.replace("vitan_token_length", "jigsaw"))
     plugins = installed(site, monkeypatch)
@@ -126,12 +127,14 @@ def test_a_clash_is_reported_as_the_page_says(site, monkeypatch):
 @pytest.mark.parametrize(
     ("value", "left"), [("vitan-token-length", 0), ("vitan-token-length:token-length", 0), ("x", 1)]
 )
-def test_plugins_are_left_out_as_the_page_says(site, monkeypatch, value, left):
+def test_plugins_are_left_out_as_the_page_says(
+    site: Any, monkeypatch: pytest.MonkeyPatch, value: Any, left: Any
+) -> None:
     assert value == "x" or f"VITAN_DISABLE_PLUGINS={value} " in PAGE
     monkeypatch.setenv("VITAN_DISABLE_PLUGINS", value)
     assert len(installed(site, monkeypatch).loaded) == left
 
 
-def test_links_lead_somewhere():
+def test_links_lead_somewhere() -> None:
     for link in re.findall(r"\]\((\.\.?/[^)#]+)\)", PAGE):
         assert (Path(__file__).parents[2] / "docs" / link).exists(), link

@@ -12,6 +12,7 @@ import venv
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -76,7 +77,7 @@ def run(python: Path, tmp_path: Path) -> Run:
     return run
 
 
-def test_nothing_of_the_checkout_is_seen(run, python):
+def test_nothing_of_the_checkout_is_seen(run: Any, python: Any) -> None:
     code = "import json, sys, vitan, vitan_saliency as s; print(json.dumps([vitan.__file__, s.__file__, sys.path]))"
     core, plugin, path = json.loads(run("-c", code, command="python"))
     site = python.parent.parent
@@ -86,7 +87,7 @@ def test_nothing_of_the_checkout_is_seen(run, python):
     assert not [entry for entry in entries if entry.is_relative_to(ROOT) and not entry.is_relative_to(site)]
 
 
-def test_the_wheels_hold_the_packages_and_nothing_else(wheels):
+def test_the_wheels_hold_the_packages_and_nothing_else(wheels: Any) -> None:
     for wheel in wheels:
         with zipfile.ZipFile(wheel) as archive:
             tops = {name.split("/")[0] for name in archive.namelist()}
@@ -95,7 +96,7 @@ def test_the_wheels_hold_the_packages_and_nothing_else(wheels):
         assert tops - info == ({"vitan_saliency"} if "saliency" in wheel.name else ours)
 
 
-def test_the_plugin_is_listed_beside_our_own(run):
+def test_the_plugin_is_listed_beside_our_own(run: Any) -> None:
     listed = json.loads(run("list", "--json"))
     models = {model["name"]: model for model in listed["models"]}
     assert models["saliency-S14"]["provider"]["name"] == "vitan-saliency"
@@ -104,14 +105,14 @@ def test_the_plugin_is_listed_beside_our_own(run):
     assert {"attention", "attention-maps"} <= {analysis["name"] for analysis in listed["analyses"]}
 
 
-def test_every_plugin_loads(run):
+def test_every_plugin_loads(run: Any) -> None:
     plugins = json.loads(run("list", "plugins", "--json"))["plugins"]
     ours = [plugin for plugin in plugins if plugin["provider"]["name"] in ("vitan", "vitan-saliency")]
     assert {plugin["error"] for plugin in ours} == {None}
 
 
 @pytest.mark.real
-def test_an_analysis_of_the_plugins_model_ends_with_numbers_and_pictures(run, tmp_path):
+def test_an_analysis_of_the_plugins_model_ends_with_numbers_and_pictures(run: Any, tmp_path: Path) -> None:
     run("run", "attention", "-m", "saliency-S14", "--limit", "2")
     results = tmp_path / "work" / "results"
     with (results / "records.csv").open(encoding="utf-8") as stream:

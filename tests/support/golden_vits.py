@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import timm
 import torch
@@ -19,7 +20,7 @@ from watching import watch
 GOLDEN = golden.arrays("features_seg.npz")
 
 
-def dino():
+def dino() -> Any:
     """The model of ``vit/state``, and its images."""
     size, patch, dim, depth, heads, ratio = (int(value) for value in GOLDEN["vit/config"])
     model = timm.models.vision_transformer.VisionTransformer(
@@ -29,7 +30,7 @@ def dino():
     return model.eval(), GOLDEN["vit/images"]
 
 
-def clip():
+def clip() -> Any:
     """The model of ``vit/clip_state``, and its images."""
     size, patch, dim, depth, heads, _ = (int(value) for value in GOLDEN["vit/clip_config"])
     model = timm.models.vision_transformer.VisionTransformer(
@@ -50,7 +51,7 @@ def info(model: nn.Module, name: str) -> ModelInfo:
     )  # fmt: skip
 
 
-def batches(images, labels=None) -> Iterator[Batch]:
+def batches(images: Any, labels: Any = None) -> Iterator[Batch]:
     """The images in the published batches, the last one smaller."""
     size = int(GOLDEN["vit/batch_size"])
     for number, start in enumerate(range(0, len(images), size)):
@@ -59,7 +60,7 @@ def batches(images, labels=None) -> Iterator[Batch]:
         yield Batch(tuple(index), samples, (), torch.from_numpy(images[start : start + size]), number=number)
 
 
-def show(probe, model: nn.Module, images, labels=None):
+def show(probe: Any, model: nn.Module, images: Any, labels: Any = None) -> Any:
     """Let a probe see a model at all the images, from pixels through the recorder; gives it back."""
     for batch in batches(images, labels):
 

@@ -26,7 +26,7 @@ class OnDevice(Tensor):
     held: Tensor
 
     @staticmethod
-    def __new__(cls, held: Tensor) -> OnDevice:
+    def __new__(cls: Any, held: Tensor) -> OnDevice:
         if held.dtype == torch.float64:
             raise TypeError(_NO_FLOAT64)
         wrapper = Tensor._make_wrapper_subclass(  # type: ignore[attr-defined]  # torch's own, without a type

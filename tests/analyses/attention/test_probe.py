@@ -120,7 +120,9 @@ def test_every_layout_follows_the_definitions(layout: TokenLayout) -> None:
 
 
 @pytest.mark.parametrize("layout", [CLS, WIDE])
-def test_slabs_smaller_than_an_image_change_nothing_but_rounding(layout: TokenLayout, monkeypatch) -> None:
+def test_slabs_smaller_than_an_image_change_nothing_but_rounding(
+    layout: TokenLayout, monkeypatch: pytest.MonkeyPatch
+) -> None:
     whole = run(layout).arrays
     monkeypatch.setattr(reduce, "CPU_SLAB_BYTES", 1)
     for name, array in run(layout).arrays.items():

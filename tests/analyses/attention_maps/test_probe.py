@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -276,7 +277,9 @@ def test_five_figures_for_each_picture() -> None:
         (LAYOUT, {"positions": ("diagonal",), "scale": "global"}, {"blocks-by-position", "heads-by-position"}),
     ],
 )
-def test_what_is_there_is_drawn(layout: TokenLayout, options: dict[str, object], missing: set[str], tmp_path) -> None:
+def test_what_is_there_is_drawn(
+    layout: TokenLayout, options: dict[str, object], missing: set[str], tmp_path: Path
+) -> None:
     drawings = list(draw([drawable(layout, **{"images": 1, **options})]))
     kinds = {"heads", "blocks-by-position", "heads-by-position", "overlay", "diagonal"}
     assert {d.name.removeprefix("000-a_class_n_00-") for d in drawings} == kinds - missing

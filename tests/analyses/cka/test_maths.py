@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ GOLDEN = golden.arrays("features_seg.npz")
 TOKENS = {"all": slice(None), "cls": slice(0, 1), "spat": slice(1, None)}
 
 
-def _by_definition(x, y):
+def _by_definition(x: Any, y: Any) -> Any:
     """Song et al.'s estimator, written as it stands, from Gram matrices without their diagonals."""
     n = len(x)
     k, l = (features @ features.T for features in (x, y))  # noqa: E741
@@ -25,12 +26,12 @@ def _by_definition(x, y):
     return (np.trace(k @ l) + middle) / (n * (n - 3))
 
 
-def _cka(x, y):
+def _cka(x: Any, y: Any) -> Any:
     return cka(Centred.of([x]), Centred.of([y]))[0, 0]
 
 
 @pytest.mark.parametrize("shapes", [(7, 3, 5), (5, 40, 30), (30, 4, 50), (4, 2, 2)])
-def test_hsic_is_the_definition(shapes):
+def test_hsic_is_the_definition(shapes: Any) -> None:
     n, p, q = shapes
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(n, p)) + 2, rng.normal(size=(n, q)) - 1
@@ -39,17 +40,17 @@ def test_hsic_is_the_definition(shapes):
     assert found[1, 1] == pytest.approx(_by_definition(x[:, :1], x), rel=1e-9, abs=1e-12)
 
 
-def _replay(side, kind):
+def _replay(side: Any, kind: Any) -> Any:
     keys = sorted(key for key in GOLDEN.files if re.fullmatch(rf"cka_replay/{side}\d+", key))
     return [GOLDEN[key][:, TOKENS[kind]].reshape(len(GOLDEN[key]), -1) for key in keys]
 
 
-def _minibatches():
+def _minibatches() -> Any:
     ends = np.cumsum(GOLDEN["cka_replay/batch_sizes"])
     return [slice(int(end - size), int(end)) for end, size in zip(ends, GOLDEN["cka_replay/batch_sizes"], strict=True)]
 
 
-def _range(layer):
+def _range(layer: Any) -> Any:
     """The published code divides each Gram matrix, diagonal included, by its range."""
     gram = layer.astype(np.float64) @ layer.astype(np.float64).T
     return gram.max() - gram.min()
@@ -57,7 +58,7 @@ def _range(layer):
 
 @pytest.mark.golden
 @pytest.mark.parametrize("kind", [kind for kind in TOKENS if f"cka_replay/{kind}_kl_f64" in GOLDEN.files])
-def test_published_minibatches(kind):
+def test_published_minibatches(kind: Any) -> None:
     """On one minibatch the published scale cancels, so its CKA is ours; its HSIC is ours over the two ranges."""
     first, second = _replay("a", kind), _replay("b", kind)
     for i, part in enumerate(_minibatches()):
@@ -69,12 +70,12 @@ def test_published_minibatches(kind):
         np.testing.assert_allclose(scaled, GOLDEN[f"cka_replay/{kind}_kl_f64"][i], atol=2e-6)
 
 
-def test_equal_features_are_alike():
+def test_equal_features_are_alike() -> None:
     x = np.random.default_rng(1).normal(size=(50, 20))
     assert _cka(x, x) == pytest.approx(1, abs=1e-12)
 
 
-def test_rotation_scale_offset_and_order_do_not_matter():
+def test_rotation_scale_offset_and_order_do_not_matter() -> None:
     rng = np.random.default_rng(2)
     x = rng.normal(size=(60, 12))
     y = x[:, :5] + 0.5 * rng.normal(size=(60, 5))
@@ -84,14 +85,14 @@ def test_rotation_scale_offset_and_order_do_not_matter():
 
 
 @pytest.mark.parametrize("width", [5, 100, 2000])
-def test_independent_features_are_not_alike_however_wide(width):
+def test_independent_features_are_not_alike_however_wide(width: Any) -> None:
     """The biased estimator would say 0.6 and more for the widest; this one says 0, give or take its noise."""
     rng = np.random.default_rng(3)
     values = [_cka(rng.normal(size=(80, width)), rng.normal(size=(80, width))) for _ in range(20)]
     assert abs(np.mean(values)) < 0.02
 
 
-def test_a_common_offset_costs_no_accuracy():
+def test_a_common_offset_costs_no_accuracy() -> None:
     rng = np.random.default_rng(4)
     x, y = rng.normal(size=(200, 64)), rng.normal(size=(200, 64))
     y[:, :32] += x[:, :32]
@@ -100,7 +101,7 @@ def test_a_common_offset_costs_no_accuracy():
     assert exact == pytest.approx(_cka(x, y), abs=1e-9)
 
 
-def test_gaps_stay_gaps():
+def test_gaps_stay_gaps() -> None:
     x = np.random.default_rng(5).normal(size=(10, 4))
     broken = x.copy()
     broken[3, 2] = np.nan

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 from unittest.mock import Mock
 
 import numpy as np
@@ -28,8 +31,8 @@ from vitan.results.save import Silent, compare_findings, finding_of
 COUNT, IMAGES = 20, 11
 
 
-def _build(seed):
-    def build():
+def _build(seed: Any) -> Any:
+    def build() -> Any:
         module = toys.build_toy()
         generator = torch.Generator().manual_seed(seed)
         with torch.no_grad():
@@ -43,7 +46,7 @@ def _build(seed):
 class Labelled(toys.Pictures):
     """Pictures of two classes."""
 
-    def classes(self):
+    def classes(self) -> Any:
         return ("even", "odd")
 
 
@@ -51,16 +54,16 @@ class Twenty:
     """As a plugin: twenty toys with weights of their own, and pictures with classes."""
 
     @hookimpl
-    def vitan_datasets(self):
+    def vitan_datasets(self) -> Iterator[Any]:
         yield DatasetSpec(name="labelled", summary="noise", load=lambda: Labelled, offers=frozenset({"label"}))
 
     @hookimpl
-    def vitan_models(self):
+    def vitan_models(self) -> Iterator[Any]:
         for seed in range(COUNT):
             yield replace(toys.TOY, name=f"toy{seed}-T8", build=_build(seed))
 
 
-def _job(analyses, models, **changes):
+def _job(analyses: Any, models: Any, **changes: Any) -> Any:
     plugins = Plugins()
     plugins.register(Provider("toys", "1.0"), "toys", toys)
     plugins.register(Provider("twenty", "1.0"), "twenty", Twenty())
@@ -76,11 +79,11 @@ def _job(analyses, models, **changes):
 
 
 @pytest.fixture
-def seen(monkeypatch):
+def seen(monkeypatch: pytest.MonkeyPatch) -> Any:
     """The images of every forward pass."""
     found, real = [], Model.forward
 
-    def forward(self, pixels):
+    def forward(self: Any, pixels: Any) -> Any:
         found.append(len(pixels))
         return real(self, pixels)
 
@@ -89,7 +92,7 @@ def seen(monkeypatch):
     return found
 
 
-def test_the_map_of_twenty_models_costs_twenty_passes(seen, tmp_path):
+def test_the_map_of_twenty_models_costs_twenty_passes(seen: Any, tmp_path: Path) -> None:
     job = _job({"cka": {"batch": 8}}, [f"toy{i}-T8" for i in range(COUNT)])
     outcomes = [outcome for i in range(COUNT) for outcome in outcomes_of(job, i, Store(tmp_path / "store"), Mock())]
     assert sum(seen) == COUNT * IMAGES
@@ -104,7 +107,7 @@ def test_the_map_of_twenty_models_costs_twenty_passes(seen, tmp_path):
         np.testing.assert_allclose(arrays[f"last-{kind}"].diagonal(), 1)
 
 
-def test_four_analyses_share_one_pass(seen, tmp_path):
+def test_four_analyses_share_one_pass(seen: Any, tmp_path: Path) -> None:
     analyses = {"cka": {}, "residual": {}, "clustering": {}, "spectrum": {}}
     job = _job(analyses, ["toy-T8"], batch_size=3, dataset={"name": "labelled"})
     (sharing,) = arrange(job.analyses, 3)
@@ -113,7 +116,7 @@ def test_four_analyses_share_one_pass(seen, tmp_path):
     assert seen == [IMAGES]
 
 
-def test_published_minibatches_are_in_order_and_the_default_is_not(seen, tmp_path):
+def test_published_minibatches_are_in_order_and_the_default_is_not(seen: Any, tmp_path: Path) -> None:
     kept = {}
     for protocol in ("paper", "default"):
         job = _job({"cka": {"protocol": protocol, "batch": 4}}, ["toy-T8"])
@@ -124,7 +127,7 @@ def test_published_minibatches_are_in_order_and_the_default_is_not(seen, tmp_pat
     assert sorted(kept["default"].flatten().tolist()) == [-1, *range(IMAGES)]
 
 
-def test_a_picture_that_cannot_be_read_leaves_its_batch_smaller(seen, tmp_path):
+def test_a_picture_that_cannot_be_read_leaves_its_batch_smaller(seen: Any, tmp_path: Path) -> None:
     job = _job(
         {"cka": {"protocol": "paper", "batch": 5}}, ["toy-T8"],
         dataset={"name": "pictures", "options": {"broken": [2]}}, on_error="skip",

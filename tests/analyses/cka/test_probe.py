@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -25,14 +27,14 @@ KINDS = [kind for kind, name in THEIRS.items() if f"cka_vit/{name}" in GOLDEN.fi
 LAYOUT = TokenLayout(("cls", "register"), (1, 2))
 
 
-def _info(name, features, layout):
+def _info(name: Any, features: Any, layout: Any) -> Any:
     return ModelInfo(
         name=name, family="toy", arch="T", patch=8, image_size=16, depth=len(features), heads=1,
         dim=features.shape[3], layout=layout, blocks=tuple(range(len(features))),
     )  # fmt: skip
 
 
-def _watched(name, features, batches, layout=LAYOUT, norms=None, **options):
+def _watched(name: Any, features: Any, batches: Any, layout: Any = LAYOUT, norms: Any = None, **options: Any) -> Any:
     """A probe that has seen these features (block, image, token, channel), image i in the batch that lists it."""
     probe = CkaProbe(CkaOptions(**options), _info(name, features, layout))
     norms = features if norms is None else norms
@@ -44,7 +46,7 @@ def _watched(name, features, batches, layout=LAYOUT, norms=None, **options):
     return probe
 
 
-def _features(seed, blocks=2, images=12, tokens=4, channels=6):
+def _features(seed: Any, blocks: Any = 2, images: Any = 12, tokens: Any = 4, channels: Any = 6) -> Any:
     return torch.randn(blocks, images, tokens, channels, generator=torch.Generator().manual_seed(seed))
 
 
@@ -52,7 +54,7 @@ ALL = [list(range(12))]
 THREE = [list(range(4)), list(range(4, 8)), list(range(8, 12))]
 
 
-def _whole(x, y):
+def _whole(x: Any, y: Any) -> Any:
     return hsic.cka(hsic.Centred.of([x.numpy()]), hsic.Centred.of([y.numpy()]))[0, 0]
 
 
@@ -60,7 +62,7 @@ def _whole(x, y):
 
 
 @pytest.fixture(scope="module")
-def published():
+def published() -> Any:
     """Both tiny models, from pixels, in the published protocol and its batches."""
     options = CkaOptions(protocol="paper", batch=int(GOLDEN["vit/batch_size"]))
     probes = []
@@ -72,7 +74,7 @@ def published():
 
 @pytest.mark.golden
 @pytest.mark.parametrize("kind", KINDS)
-def test_published_norms_of_two_models(published, kind):
+def test_published_norms_of_two_models(published: Any, kind: Any) -> None:
     """All layers; of CLS only those that the published code could compare: the first never changes."""
     found, expected = published.between["dino", "clip"][f"{kind}-norms"], GOLDEN[f"cka_vit/{THEIRS[kind]}_f64"]
     skipped = found.shape[0] - expected.shape[0]
@@ -85,14 +87,14 @@ def test_published_norms_of_two_models(published, kind):
 
 @pytest.mark.golden
 @pytest.mark.parametrize("kind", [kind for kind in THEIRS if f"cka_last/{THEIRS[kind]}" in GOLDEN.files])
-def test_published_last_blocks(published, kind):
+def test_published_last_blocks(published: Any, kind: Any) -> None:
     assert published.arrays[f"last-{kind}"][0, 1] == pytest.approx(float(GOLDEN[f"cka_last/{THEIRS[kind]}"]), abs=2e-5)
     assert published.arrays[f"last-{kind}"].diagonal() == pytest.approx([1, 1], abs=1e-12)
 
 
 @pytest.mark.golden
 @pytest.mark.skipif(not KINDS, reason="not in this set")
-def test_cls_before_the_first_block_is_a_named_gap():
+def test_cls_before_the_first_block_is_a_named_gap() -> None:
     """The published code aborts here."""
     model, images = golden_vits.dino()
     probe = golden_vits.show(CkaProbe(CkaOptions(batch=8), golden_vits.info(model, "dino")), model, images)
@@ -106,7 +108,7 @@ def test_cls_before_the_first_block_is_a_named_gap():
 # ------------------------------------------------------------------------------------------------------------ readings
 
 
-def test_registers_count_only_among_all_tokens():
+def test_registers_count_only_among_all_tokens() -> None:
     features = _features(0)
     loud = features.clone()
     loud[:, :, 1] *= 50
@@ -116,14 +118,14 @@ def test_registers_count_only_among_all_tokens():
     assert abs(quiet["all-blocks"][0, 1] - louder["all-blocks"][0, 1]) > 0.01
 
 
-def test_the_whole_set_is_compared_image_by_image():
+def test_the_whole_set_is_compared_image_by_image() -> None:
     features = _features(0)
     arrays = _watched("a", features, THREE).compute().arrays
     assert arrays["cls"][0, 1] == pytest.approx(_whole(features[0, :, 0], features[1, :, 0]), abs=1e-6)
     assert arrays["patches"][0, 1] == pytest.approx(_whole(*features[:, :, 2:].mean(2)), abs=1e-6)
 
 
-def test_one_batch_of_everything_is_the_whole_set():
+def test_one_batch_of_everything_is_the_whole_set() -> None:
     """Where a single batch holds all images, the minibatch estimator is the exact one."""
     features = _features(1)
     arrays = _watched("a", features, ALL).compute().arrays
@@ -133,7 +135,7 @@ def test_one_batch_of_everything_is_the_whole_set():
     assert np.isnan(arrays["se-all-blocks"]).all()  # one batch says nothing of the spread
 
 
-def test_neither_order_nor_batch_size_matters_to_the_whole_set():
+def test_neither_order_nor_batch_size_matters_to_the_whole_set() -> None:
     features, shuffled = _features(2), [[7, 2, 9, 0, 1], [11, 3, 4, 10, 8, 6, 5]]
     first, second = (_watched("a", features, batches).compute().arrays for batches in (THREE, shuffled))
     for name in ("cls", "patches"):
@@ -141,7 +143,7 @@ def test_neither_order_nor_batch_size_matters_to_the_whole_set():
     assert not np.allclose(first["all-blocks"], second["all-blocks"])
 
 
-def test_the_paper_protocol_has_no_whole_set():
+def test_the_paper_protocol_has_no_whole_set() -> None:
     names = _watched("a", _features(0), THREE, protocol="paper").compute().arrays
     assert "patches" not in names
     assert {"all-blocks", "cls-blocks", "spatial-blocks", "all-norms", "cls-norms", "spatial-norms"} <= set(names)
@@ -150,18 +152,18 @@ def test_the_paper_protocol_has_no_whole_set():
 # -------------------------------------------------------------------------------------------------------------- batches
 
 
-def test_which_batches_are_asked_for():
+def test_which_batches_are_asked_for() -> None:
     assert CkaProbe.batching(CkaOptions()) == Batching(size=64, seed=0)
     assert CkaProbe.batching(CkaOptions(batch=16, seed=3)) == Batching(size=16, seed=3)
     assert CkaProbe.batching(CkaOptions(protocol="paper")) == Batching(size=8)
 
 
-def test_fewer_than_four_images_in_a_batch_are_refused():
+def test_fewer_than_four_images_in_a_batch_are_refused() -> None:
     with pytest.raises(OptionError, match=r"--batch \(cka\).*greater than or equal to 4.*3"):
         validate(CkaOptions, {"batch": 3}, "cka")
 
 
-def test_a_last_batch_of_fewer_than_four_is_left_out_and_said():
+def test_a_last_batch_of_fewer_than_four_is_left_out_and_said() -> None:
     features = _features(3)
     kept = _watched("a", features, [*THREE[:2], THREE[2][:3]], batch=4).compute()
     without = _watched("a", features, THREE[:2], batch=4).compute()
@@ -170,7 +172,7 @@ def test_a_last_batch_of_fewer_than_four_is_left_out_and_said():
     assert said == {"minibatches": (2, 4), "images-left-out": (3, 4)}
 
 
-def test_a_last_batch_of_four_counts_as_its_images():
+def test_a_last_batch_of_four_counts_as_its_images() -> None:
     features = _features(4)
     probe = _watched("a", features, [list(range(8)), list(range(8, 12))], batch=8)
     layers = probe.layers(["block"], "all")
@@ -180,12 +182,12 @@ def test_a_last_batch_of_four_counts_as_its_images():
     assert probe.compute().arrays["all-blocks"][0, 1] == pytest.approx(expected, rel=1e-12)
 
 
-def test_too_few_images_are_refused():
+def test_too_few_images_are_refused() -> None:
     with pytest.raises(MismatchError, match="needs at least 4 images, and there are 3"):
         _watched("a", _features(1, images=3), [[0, 1, 2]]).compute()
 
 
-def test_broken_activations_are_named_gaps():
+def test_broken_activations_are_named_gaps() -> None:
     features = _features(5)
     features[0, 2, 3, 1] = np.nan
     result = _watched("a", features, THREE).compute()
@@ -200,7 +202,7 @@ def test_broken_activations_are_named_gaps():
 # ------------------------------------------------------------------------------------------------------- between models
 
 
-def test_models_are_compared_by_image():
+def test_models_are_compared_by_image() -> None:
     first, second = _features(1), _features(2, blocks=3, channels=5)
     result = CkaProbe.compare([_watched("a", first, THREE), _watched("b", second, THREE)])
     between = result.between["a", "b"]["cls"]
@@ -213,7 +215,7 @@ def test_models_are_compared_by_image():
     assert shown == {("cka-last", token, "a", "b", error) for token, error in tokens.items()}
 
 
-def test_a_model_without_cls_leaves_named_gaps():
+def test_a_model_without_cls_leaves_named_gaps() -> None:
     probes = [_watched("a", _features(1), ALL), _watched("b", _features(2), ALL, TokenLayout((), (2, 2)))]
     result = CkaProbe.compare(probes)
     assert np.isnan(result.arrays["last-cls"][0, 1])
@@ -222,7 +224,7 @@ def test_a_model_without_cls_leaves_named_gaps():
     assert "cls" not in result.between["a", "b"]
 
 
-def test_many_models_are_compared_by_their_last_blocks_alone():
+def test_many_models_are_compared_by_their_last_blocks_alone() -> None:
     probes = [_watched(f"m{i}", _features(i), ALL) for i in range(7)]
     few = CkaProbe.compare(probes)
     assert few.arrays["last-all"].shape == (7, 7)
@@ -243,7 +245,7 @@ def test_many_models_are_compared_by_their_last_blocks_alone():
         ({"protocol": "paper", "batch": 64}, "b was run with protocol paper and a with default"),
     ],
 )
-def test_models_that_saw_something_else_are_refused(change, message):
+def test_models_that_saw_something_else_are_refused(change: Any, message: Any) -> None:
     a = _watched("a", _features(1), ALL)
     b = _watched("b", _features(2), change.pop("batches", ALL), **change)
     with pytest.raises(MismatchError, match=message):

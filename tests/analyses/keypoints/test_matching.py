@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -20,20 +22,20 @@ PICTURES = [name.removeprefix("kps_in_") for name in GEOMETRY.files if name.star
 # The square
 
 
-def test_points_and_boxes_of_a_wide_picture():
+def test_points_and_boxes_of_a_wide_picture() -> None:
     """200 × 100 at half size: 100 × 50, with 25 rows above and below."""
     assert shown_size((200, 100), 100) == (100, 50)
     assert to_square([(0, 0), (200, 100), (11, 3)], (200, 100), 100).tolist() == [[0, 25], [100, 75], [5.5, 26.5]]
     assert threshold((10, 20, 60, 100), (200, 100), 100) == 40
 
 
-def test_the_shorter_side_is_rounded_to_even_halves():
+def test_the_shorter_side_is_rounded_to_even_halves() -> None:
     assert shown_size((8, 5), 4) == (4, 2)  # 2.5
     assert shown_size((7, 8), 4) == (4, 4)  # 3.5
     assert to_square([], (7, 8), 4).shape == (0, 2)
 
 
-def test_published_rounding_cuts_x_and_rounds_y():
+def test_published_rounding_cuts_x_and_rounds_y() -> None:
     points = torch.tensor([[2.9, 2.9], [2.5, 2.5], [3.5, 3.5], [9.8, 9.6], [-0.4, 0.2]])
     assert to_pixels(points, 10, "nearest").tolist() == [[3, 3], [2, 2], [4, 4], [9, 9], [0, 0]]
     assert to_pixels(points, 10, "published").tolist() == [[2, 3], [2, 2], [3, 4], [9, 9], [0, 0]]
@@ -41,7 +43,7 @@ def test_published_rounding_cuts_x_and_rounds_y():
 
 @pytest.mark.golden
 @pytest.mark.parametrize("name", PICTURES)
-def test_points_of_pictures_are_those_published(name):
+def test_points_of_pictures_are_those_published(name: Any) -> None:
     from PIL import Image
 
     picture = Image.open(golden.FOLDER / f"downstream/images/{name}.png").size
@@ -56,14 +58,14 @@ def test_points_of_pictures_are_those_published(name):
 
 
 @pytest.mark.parametrize(("cells", "pixels"), [(14, 224), (3, 7), (1, 5), (7, 7), (28, 224)])
-def test_enlarging_is_that_of_torch(cells, pixels):
+def test_enlarging_is_that_of_torch(cells: Any, pixels: Any) -> None:
     values = torch.randn(1, 1, cells, cells, dtype=torch.float64)
     ours = enlargement(cells, pixels) @ values[0, 0] @ enlargement(cells, pixels).T
     theirs = F.interpolate(values, size=(pixels, pixels), mode="bilinear", align_corners=False)[0, 0]
     assert (ours - theirs).abs().max() < 1e-12
 
 
-def test_source_vectors_by_hand():
+def test_source_vectors_by_hand() -> None:
     """Two cells, four pixels: pixel 1 is a quarter of the way from the first centre to the second."""
     tokens = torch.tensor([[[[0.0], [8.0]], [[80.0], [88.0]]]])  # (1, 2, 2, 1)
     pixels = torch.tensor([[0, 0], [1, 0], [1, 1], [3, 2], [3, 3]])
@@ -85,7 +87,7 @@ def straightforward(source: torch.Tensor, target: torch.Tensor, pixel: torch.Ten
 
 
 @pytest.mark.parametrize(("rows", "columns", "side"), [(4, 4, 32), (5, 3, 30), (1, 1, 6), (7, 7, 7), (2, 6, 17)])
-def test_matches_are_those_of_enlarged_features(rows, columns, side):
+def test_matches_are_those_of_enlarged_features(rows: Any, columns: Any, side: Any) -> None:
     generator = torch.Generator().manual_seed(rows + side)
     tokens = normalise(torch.randn(3, rows, columns, 8, generator=generator, dtype=torch.float64))
     points = 60
@@ -100,7 +102,7 @@ def test_matches_are_those_of_enlarged_features(rows, columns, side):
 # Ties
 
 
-def test_of_equal_pixels_the_lowest_row_then_column_counts():
+def test_of_equal_pixels_the_lowest_row_then_column_counts() -> None:
     maps = torch.zeros(3, 4, 4)
     maps[0, 2, 1] = maps[0, 1, 3] = 1  # token centres lie between pixels: four pixels tie, the upper left one counts
     maps[2, 3, 3] = 1
@@ -108,14 +110,14 @@ def test_of_equal_pixels_the_lowest_row_then_column_counts():
     assert best_pixels(maps, 16).tolist() == [[14, 5], [0, 0], [14, 14]]
 
 
-def test_values_within_a_millionth_are_equal():
+def test_values_within_a_millionth_are_equal() -> None:
     maps = torch.zeros(2, 3, 3, dtype=torch.float64)
     maps[:, 2, 2] = 1
     maps[0, 0, 0], maps[1, 0, 0] = 1 - 0.9e-6, 1 - 1.1e-6
     assert best_pixels(maps, 9).tolist() == [[0, 0], [7, 7]]  # a best token on the rim holds two pixels of each axis
 
 
-def test_features_that_are_not_finite_find_nothing():
+def test_features_that_are_not_finite_find_nothing() -> None:
     tokens = normalise(torch.randn(2, 3, 3, 4))
     tokens[1, 0, 0, 0] = float("nan")
     index = torch.tensor([0, 0])
@@ -124,12 +126,12 @@ def test_features_that_are_not_finite_find_nothing():
     assert found[1].isnan().all()
 
 
-def test_tokens_without_length_find_the_first_pixel():
+def test_tokens_without_length_find_the_first_pixel() -> None:
     found = match(normalise(torch.zeros(1, 3, 3, 4)), *(torch.zeros(s, dtype=torch.long) for s in (1, (1, 2), 1)), 9)
     assert found.tolist() == [[0, 0]]
 
 
-def test_no_points_find_nothing():
+def test_no_points_find_nothing() -> None:
     none = torch.zeros(0, dtype=torch.long)
     assert match(torch.ones(1, 2, 2, 3), none, none.reshape(0, 2), none, 4).shape == (0, 2)
 
@@ -139,7 +141,7 @@ def test_no_points_find_nothing():
 
 @pytest.mark.golden
 @pytest.mark.parametrize(("name", "category"), CASES)
-def test_matches_are_those_published(name, category):
+def test_matches_are_those_published(name: Any, category: Any) -> None:
     """Exact where the best pixel is unique, inside the box of the tied pixels otherwise."""
     data = golden.arrays(name)
     side, cells = int(data["imsize"]), int(data["imsize"]) // int(data["patch"])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -57,7 +59,7 @@ def value(result: Result, metric: str, **of: object) -> float:
         ("8", "8"),
     ],
 )
-def test_mirrored_names(name, other):
+def test_mirrored_names(name: Any, other: Any) -> None:
     assert mirrored(name) == other
     assert mirrored(other) == name
 
@@ -88,7 +90,7 @@ A = {"left": (10.0, 4.0), "right": (30.0, 4.0), "nose": (20.0, 20.0)}
 B = {"left": (62.0, 30.0), "nose": (1.0, 1.0)}
 
 
-def test_the_table_of_points_by_hand():
+def test_the_table_of_points_by_hand() -> None:
     """Half size, with 8 rows above: (x, y) becomes (x / 2, y / 2 + 8)."""
     samples = [made("b", B, {"a": A}), made("a", A, {"b": B, "elsewhere": B})]
     points = collect(samples, [7, 9], SIDE)
@@ -107,13 +109,13 @@ def test_the_table_of_points_by_hand():
 # Scores
 
 
-def test_correct_is_strictly_below():
+def test_correct_is_strictly_below() -> None:
     errors, thresholds = np.array([[0.0, 4.999, 5.0, np.nan]]), np.array([50.0, 50.0, 50.0, 50.0])
     assert correct(errors, thresholds, 0.1)[0, :3].tolist() == [1, 1, 0]
     assert np.isnan(correct(errors, thresholds, 0.1)[0, 3])
 
 
-def test_distances_and_confusion_by_hand():
+def test_distances_and_confusion_by_hand() -> None:
     found = np.array([[[3.0, 4.0], [9.0, 0.0], [np.nan, np.nan]]])
     errors = distances(found, np.array([[0.0, 0.0], [0.0, 0.0], [1.0, 1.0]]))
     assert errors[0, :2].tolist() == [5, 9]
@@ -122,13 +124,13 @@ def test_distances_and_confusion_by_hand():
     assert np.isnan(swapped[0, 2])
 
 
-def test_means_of_groups():
+def test_means_of_groups() -> None:
     assert means(np.array([[1.0, 2.0, 6.0]]), np.array([0, 1, 1])).tolist() == [[1, 4]]
 
 
 @pytest.mark.golden
 @pytest.mark.parametrize("name", SETS)
-def test_scores_are_those_published(name):
+def test_scores_are_those_published(name: Any) -> None:
     """The published predictions, and those of the row-major rule, scored in every way."""
     data = golden.arrays(name)
     categories = [str(category) for category in data["categories"]]
@@ -207,7 +209,7 @@ def three() -> list[Sample]:
     return [made("a", A, {"b": B, "c": A}), made("b", B, {"a": A}), made("c", A, {})]
 
 
-def test_each_pair_finds_what_it_finds_by_itself():
+def test_each_pair_finds_what_it_finds_by_itself() -> None:
     """Against enlarged features, pair by pair; picture c has no pairs of its own."""
     samples, result = three(), run(three()).compute()
     places, row = {sample.id: i for i, sample in enumerate(samples)}, 0
@@ -233,7 +235,7 @@ def test_each_pair_finds_what_it_finds_by_itself():
     assert value(result, "pairs", block=None) == 3
 
 
-def test_batches_and_shards_change_nothing():
+def test_batches_and_shards_change_nothing() -> None:
     whole = run(three()).compute()
     single = run(three(), each=1)
     other = run([made("x", A, {"y": A}), made("y", A, {})], start=3)
@@ -246,7 +248,7 @@ def test_batches_and_shards_change_nothing():
     assert value(merged.compute(), "pairs", block=None) == 4
 
 
-def test_rounding_is_an_option():
+def test_rounding_is_an_option() -> None:
     """x = 10.75 of the square: pixel 11, or 10 as published."""
     points = {"nose": (21.5, 8.0)}
     samples = [made("a", points, {"b": B}), made("b", {"nose": (1.0, 1.0)}, {})]
@@ -254,7 +256,7 @@ def test_rounding_is_an_option():
     assert found["default"].tolist() == found["paper"].tolist() == [[10.75, 12.0]]
 
 
-def test_points_on_the_border_are_found_in_themselves():
+def test_points_on_the_border_are_found_in_themselves() -> None:
     """Every corner of a picture, in a picture with the same features; no two tokens are alike."""
     corners = {str(i): point for i, point in enumerate([(0.0, 0.0), (64.0, 0.0), (0.0, 32.0), (64.0, 32.0)])}
     probe = KeypointsProbe(KeypointsOptions(), info((0,)))
@@ -268,28 +270,28 @@ def test_points_on_the_border_are_found_in_themselves():
     assert result.arrays["error"][0, 0] < 8
 
 
-def test_pairs_beyond_the_images_looked_at_are_counted():
+def test_pairs_beyond_the_images_looked_at_are_counted() -> None:
     result = run([made("a", A, {"b": B, "far": A}), made("b", B, {})]).compute()
     assert value(result, "pairs", block=None) == 1
     assert value(result, "pairs-left-out", block=None) == 1
 
 
-def test_nothing_but_pairs_beyond_is_an_error():
+def test_nothing_but_pairs_beyond_is_an_error() -> None:
     with pytest.raises(MismatchError, match="form a pair"):
         run([made("a", A, {"far": A})]).compute()
 
 
-def test_an_input_of_broken_patches_is_an_error():
+def test_an_input_of_broken_patches_is_an_error() -> None:
     with pytest.raises(MismatchError, match="36 pixels"):
         KeypointsProbe(KeypointsOptions(), info(image_size=36))
 
 
-def test_alpha_must_be_positive():
+def test_alpha_must_be_positive() -> None:
     with pytest.raises(OptionError, match="alpha"):
         validate(KeypointsOptions, {"alpha": (0.1, 0.0)}, "keypoints")
 
 
-def test_features_that_are_not_finite_give_no_number():
+def test_features_that_are_not_finite_give_no_number() -> None:
     probe, samples = KeypointsProbe(KeypointsOptions(), info()), three()
     for block in (0, 1):
         shown = torch.stack([tokens(i, block) for i in range(3)]) + (float("nan") if block else 0.0)
@@ -302,7 +304,7 @@ def test_features_that_are_not_finite_give_no_number():
 
 @pytest.mark.golden
 @pytest.mark.parametrize("name", SETS)
-def test_from_files_to_scores_as_published(name):
+def test_from_files_to_scores_as_published(name: Any) -> None:
     """The golden tree read by the dataset, the golden features seen by the probe, pair by pair."""
     data = golden.arrays(name)
     side, patch = int(data["imsize"]), int(data["patch"])
@@ -343,21 +345,21 @@ def test_from_files_to_scores_as_published(name):
 class Silent:
     images = 0
 
-    def advance(self, images):
+    def advance(self, images: Any) -> None:
         self.images += images
 
-    def __getattr__(self, name):
+    def __getattr__(self, name: Any) -> Any:
         return lambda *_: None
 
 
-def plugins():
+def plugins() -> Any:
     found = toy_plugins()
     for module in (vitan_analyses.keypoints, vitan_datasets.spair71k):
         found.register(Provider("own", "1"), module.__name__, module)
     return found
 
 
-def outcome(root, store, **dataset):
+def outcome(root: Any, store: Any, **dataset: Any) -> Any:
     content = {
         "analyses": [{"name": "keypoints"}],
         "models": [{"name": "toy-T8"}],
@@ -371,7 +373,7 @@ def outcome(root, store, **dataset):
 
 @pytest.mark.golden
 @pytest.mark.parametrize("pairs", ["all", "published"])
-def test_all_blocks_take_one_pass_over_each_picture(tmp_path, pairs):
+def test_all_blocks_take_one_pass_over_each_picture(tmp_path: Path, pairs: Any) -> None:
     root = golden.FOLDER / "downstream/spair"
     if not root.is_dir():
         pytest.skip("not in this set")
@@ -389,7 +391,7 @@ def test_all_blocks_take_one_pass_over_each_picture(tmp_path, pairs):
     assert reporter.images in (0, len(again.images))
 
 
-def test_the_stored_state_is_small(tmp_path):
+def test_the_stored_state_is_small(tmp_path: Path) -> None:
     """No features are stored, only points."""
     outcome(spair.write_tree(tmp_path / "spair"), tmp_path / "store")
     sizes = [path.stat().st_size for path in (tmp_path / "store").rglob("*") if path.is_file()]

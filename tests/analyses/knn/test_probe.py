@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from itertools import permutations
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,7 +31,7 @@ GOLDEN = golden.arrays("downstream/knn.npz")
 LAYOUT = TokenLayout(("cls", "register"), (1, 2))
 
 
-def new(layout=LAYOUT, dim=6, depth=1, **options):
+def new(layout: Any = LAYOUT, dim: Any = 6, depth: Any = 1, **options: Any) -> Any:
     info = ModelInfo(
         name="toy", family="toy", arch="T", patch=8, image_size=32, depth=depth, heads=1, dim=dim, layout=layout,
         blocks=tuple(range(depth)),
@@ -37,7 +39,7 @@ def new(layout=LAYOUT, dim=6, depth=1, **options):
     return KnnProbe(KnnOptions(**options), info)
 
 
-def show(probe, features, labels, roles, index=None):
+def show(probe: Any, features: Any, labels: Any, roles: Any, index: Any = None) -> Any:
     """Show (image, token, channel) as every block, each a little noisier than the one before."""
     index = tuple(range(len(features)) if index is None else index)
     samples = [Sample(id=str(i), image=None, label=labels[i], role=roles[i]) for i in index]
@@ -49,7 +51,7 @@ def show(probe, features, labels, roles, index=None):
     return probe
 
 
-def blobs(n=60):
+def blobs(n: Any = 60) -> Any:
     """Three classes in CLS, the same turned round in the patches; the register is noise. Every third is a query."""
     labels = (np.arange(n) * 7 // 3 % 3).tolist()
     features = torch.randn(n, 4, 6, generator=torch.Generator().manual_seed(0))
@@ -60,12 +62,12 @@ def blobs(n=60):
     return features, labels, ["query" if i % 3 == 0 else "bank" for i in range(n)]
 
 
-def records(result, metric):
+def records(result: Any, metric: Any) -> Any:
     return {(r.block, r.at): r for r in result.records if r.metric == metric and r.n != 0}
 
 
 @pytest.mark.parametrize("token", ["cls", "patches"])
-def test_planted_classes_are_found(token):
+def test_planted_classes_are_found(token: Any) -> None:
     result = show(new(k=(1, 20), token=token, depth=3), *blobs()).compute()
     top1 = records(result, "knn-top1")
     assert top1[0, 1].value == top1[0, 20].value == 100
@@ -79,7 +81,7 @@ def test_planted_classes_are_found(token):
     assert set(labels[1:]) <= {LEVEL, ""}
 
 
-def test_shards_in_any_order_give_the_same_bits():
+def test_shards_in_any_order_give_the_same_bits() -> None:
     features, labels, roles = blobs()
     expected = show(new(k=(5,), depth=2), features, labels, roles).compute().arrays
     for order in permutations([range(0, 10), range(10, 25), range(25, 60)]):
@@ -93,7 +95,7 @@ def test_shards_in_any_order_give_the_same_bits():
 
 
 @pytest.mark.golden
-def test_published_accuracies_through_the_probe():
+def test_published_accuracies_through_the_probe() -> None:
     """Training vectors are the bank and test vectors the queries, one token each."""
     if "ks" not in GOLDEN.files:
         pytest.skip("this set has no k-NN")
@@ -108,14 +110,14 @@ def test_published_accuracies_through_the_probe():
         assert found == pytest.approx(expected.tolist(), abs=1e-9)
 
 
-def test_the_usual_k_leads():
+def test_the_usual_k_leads() -> None:
     """Short tables show the first."""
     result = show(new(k=(1, 20, 5)), *blobs()).compute()
     assert result.arrays["k"].tolist() == [20, 1, 5]
     assert next(r.at for r in result.records if r.metric == "knn-top1") == 20
 
 
-def test_a_k_larger_than_the_bank_is_left_out_and_said():
+def test_a_k_larger_than_the_bank_is_left_out_and_said() -> None:
     result = show(new(k=(20, 41)), *blobs()).compute()
     left = [r for r in result.records if r.gap.startswith("not computed")]
     assert [(r.metric, r.at, r.n) for r in left] == [("knn-top1", 41, 0), ("knn-top5", 41, 0)]
@@ -123,25 +125,25 @@ def test_a_k_larger_than_the_bank_is_left_out_and_said():
     assert result.arrays["k"].tolist() == [20]
 
 
-def test_a_bank_smaller_than_every_k_is_refused():
+def test_a_bank_smaller_than_every_k_is_refused() -> None:
     with pytest.raises(OptionError, match=r"the bank has 40 images, fewer than every k .*\(50, 200\); give --k 40 or"):
         show(new(k=(200, 50)), *blobs()).compute()
 
 
 @pytest.mark.parametrize(("role", "missing"), [("query", "bank"), ("bank", "query")])
-def test_without_a_bank_or_a_query_there_is_nothing_to_do(role, missing):
+def test_without_a_bank_or_a_query_there_is_nothing_to_do(role: Any, missing: Any) -> None:
     features, labels, _ = blobs(9)
     with pytest.raises(MismatchError, match=rf"none of the 9 images has the role '{missing}'"):
         show(new(k=(1,)), features, labels, [role] * 9).compute()
 
 
-def test_a_sample_without_a_role_is_named_at_once():
+def test_a_sample_without_a_role_is_named_at_once() -> None:
     features, labels, _ = blobs(9)
     with pytest.raises(MismatchError, match="sample '0' has the role ''"):
         show(new(), features, labels, [""] * 9)
 
 
-def test_one_query_claims_no_best_block():
+def test_one_query_claims_no_best_block() -> None:
     features, labels, _ = blobs(30)
     result = show(new(k=(1,), depth=3), features, labels, ["query"] + ["bank"] * 29).compute()
     top1 = records(result, "knn-top1")
@@ -150,14 +152,14 @@ def test_one_query_claims_no_best_block():
     assert result.arrays["may-be-best"].all()
 
 
-def test_a_class_without_a_query_has_no_accuracy():
+def test_a_class_without_a_query_has_no_accuracy() -> None:
     features, labels, _ = blobs(30)
     roles = ["query" if i < 6 and labels[i] != 1 else "bank" for i in range(30)]
     classes = show(new(k=(3,)), features, labels, roles).compute().arrays["class-top1"][0, 0]
     assert classes.tolist() == [100, pytest.approx(np.nan, nan_ok=True), 100]
 
 
-def test_what_is_not_finite_is_a_named_gap():
+def test_what_is_not_finite_is_a_named_gap() -> None:
     features, labels, roles = blobs()
     probe = new(k=(3,), depth=2)
     show(probe, features, labels, roles)
@@ -175,13 +177,13 @@ def test_what_is_not_finite_is_a_named_gap():
     assert result.arrays["knn-top1"][0, 0, 0] == 100
 
 
-def test_a_model_without_cls_compares_patches_and_says_so():
+def test_a_model_without_cls_compares_patches_and_says_so() -> None:
     features, labels, roles = blobs()
     result = show(new(TokenLayout((), (1, 2)), k=(3,)), features[:, 2:], labels, roles).compute()
     assert records(result, "knn-bank")[None, None].token == "mean-patch"
 
 
-def test_options_only_sum_up():
+def test_options_only_sum_up() -> None:
     assert KnnOptions(k=(1,), temperature=1, token="patches", seed=3).seen() == KnnOptions().seen() == {}
     for wrong in ({"k": ()}, {"k": (0,)}, {"temperature": 0}):
         with pytest.raises(ValueError, match=next(iter(wrong))):
@@ -191,19 +193,19 @@ def test_options_only_sum_up():
 class Counted:
     """A reporter that counts the images that went through the model."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.images = 0
 
-    def advance(self, images):
+    def advance(self, images: Any) -> None:
         self.images += images
 
-    def begin(self, *_):
+    def begin(self, *_: Any) -> None:
         pass
 
     end = note = download = begin
 
 
-def test_all_blocks_and_every_k_come_from_one_pass(tmp_path):
+def test_all_blocks_and_every_k_come_from_one_pass(tmp_path: Path) -> None:
     """From pictures in folders to records, through the engine; another k asks for no further pass."""
     plugins = toy_plugins()
     for name, module in (("knn", vitan_analyses.knn), ("folder", vitan_datasets.folder)):
@@ -213,7 +215,7 @@ def test_all_blocks_and_every_k_come_from_one_pass(tmp_path):
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.new("RGB", (32, 32), (255 * (i % 2), 20 * i, 0)).save(path)
 
-    def run(**options):
+    def run(**options: Any) -> Any:
         content = {
             "analyses": [{"name": "knn", "options": options}],
             "models": [{"name": "toy-T8"}],

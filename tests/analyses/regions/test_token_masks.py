@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,18 +19,18 @@ GRIDS = [key.removesuffix("/grid_skips_loads") for key in GOLDEN.files if key.en
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
 
-def segment(mask, label=1, *, crowd=False):
+def segment(mask: Any, label: Any = 1, *, crowd: Any = False) -> Any:
     return Segment(label=label, decode=lambda: np.asarray(mask, bool), id=f"of {label}", crowd=crowd)
 
 
-def whole(mask):
+def whole(mask: Any) -> Any:
     height, width = mask.shape
     return (0, 0, width, height), (width, height)
 
 
 @pytest.mark.golden
 @pytest.mark.parametrize("key", GRIDS)
-def test_published_masks(key):
+def test_published_masks(key: Any) -> None:
     """Weights, labels, union and what is left out, for crops on two grids and for the whole picture."""
     name, number, view = key.split("/")
     sample = _outlined(name)[int(number)]
@@ -47,7 +48,7 @@ def test_published_masks(key):
 _outlined = cache(Outlined)
 
 
-def test_coverage_by_hand():
+def test_coverage_by_hand() -> None:
     """A mask of 2 x 4 pixels: the left half. Three columns of cells over it, and then over a box that sticks out."""
     mask = np.array([[1, 1, 0, 0], [1, 1, 0, 0]], bool)
     np.testing.assert_allclose(coverage(mask, (0, 0, 4, 2), (1, 3)), [[1, 0.5, 0]])
@@ -56,7 +57,7 @@ def test_coverage_by_hand():
 
 
 @pytest.mark.parametrize("grid", [(3, 5), (7, 2), (16, 16)])
-def test_coverage_keeps_the_area(grid):
+def test_coverage_keeps_the_area(grid: Any) -> None:
     """Summed over cells it is the area of the mask within the box, however the grid cuts it."""
     mask = np.random.default_rng(0).random((9, 11)) > 0.6
     box = (1.25, 0.5, 9.75, 8.5)
@@ -67,7 +68,7 @@ def test_coverage_keeps_the_area(grid):
     assert ((share >= 0) & (share <= 1 + 1e-9)).all()
 
 
-def test_regions_by_hand():
+def test_regions_by_hand() -> None:
     """Two objects, a crowd that joins the union alone, and an object outside the box."""
     left, right, crowd, outside = (np.zeros((2, 6), bool) for _ in range(4))
     left[:, :1], right[0, 2:4], crowd[:, 3], outside[:, 5] = True, True, True, True
@@ -79,7 +80,7 @@ def test_regions_by_hand():
     assert found.skipped == 1
 
 
-def test_the_published_rule_takes_crowds_and_any_touch():
+def test_the_published_rule_takes_crowds_and_any_touch() -> None:
     """One pixel of 16 x 16 in a patch makes it part of the union, though not half of it is covered."""
     mask = np.zeros((32, 32), bool)
     mask[8, 8] = True
@@ -91,20 +92,20 @@ def test_the_published_rule_takes_crowds_and_any_touch():
     assert ours.weights.tolist() == [[[1, 0], [0, 0]]]
 
 
-def test_the_published_crop_is_the_centre_square():
+def test_the_published_crop_is_the_centre_square() -> None:
     mask = np.zeros((4, 9), bool)
     mask[:, 2:6] = True  # int(5 / 2) = 2 pixels are cut from the left
     assert (published_levels(mask, (2, 2), crop=True) == 255).all()
     assert published_levels(mask, (2, 2), crop=False).max() < 255
 
 
-def test_pictures_without_objects_have_none():
+def test_pictures_without_objects_have_none() -> None:
     found = regions([], (0, 0, 4, 4), (4, 4), (2, 2))
     assert found.weights.shape == (0, 2, 2)
     assert found.labels.shape == (0,)
     assert not found.union.any()
 
 
-def test_a_mask_of_another_size_is_named():
+def test_a_mask_of_another_size_is_named() -> None:
     with pytest.raises(ImageError, match=r"segment 'of 1' is 3 x 2 pixels, but its picture is 6 x 2"):
         regions([segment(np.ones((2, 3)))], (0, 0, 6, 2), (6, 2), (1, 2))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -20,7 +22,7 @@ THEIRS = {"attention": "attn", "mlp": "mlp"}
 KINDS = {"all": "all", "cls": "cls", "spatial": "spat"}
 
 
-def _probe(layout, depth, **options):
+def _probe(layout: Any, depth: Any, **options: Any) -> Any:
     info = ModelInfo(
         name="toy", family="toy", arch="T", patch=8, image_size=16, depth=depth, heads=1, dim=6, layout=layout,
         blocks=tuple(range(depth)),
@@ -28,7 +30,7 @@ def _probe(layout, depth, **options):
     return ResidualProbe(GramOptions(**options), info)
 
 
-def _watched(taps, sizes, layout=None, **options):
+def _watched(taps: Any, sizes: Any, layout: Any = None, **options: Any) -> Any:
     """A probe that has seen features (block, image, token, channel) by tap, in batches of these sizes."""
     first = next(iter(taps.values()))
     probe = _probe(layout or TokenLayout(("cls",), (1, first.shape[2] - 1)), len(first), **options)
@@ -41,13 +43,13 @@ def _watched(taps, sizes, layout=None, **options):
     return probe
 
 
-def _taps(seed, blocks=2, images=20, tokens=5, channels=6):
+def _taps(seed: Any, blocks: Any = 2, images: Any = 20, tokens: Any = 5, channels: Any = 6) -> Any:
     generator = torch.Generator().manual_seed(seed)
     names = [tap for pair in BRANCHES.values() for tap in pair]
     return {name: torch.randn(blocks, images, tokens, channels, generator=generator) + 1 for name in names}
 
 
-def _published():
+def _published() -> Any:
     """The stored summands, in the published batches."""
     depth = range(len(GOLDEN["residual/attn_cka"]))
     taps = {
@@ -60,7 +62,7 @@ def _published():
     return _watched(taps, sizes, protocol="paper", batch=size)
 
 
-def _check(probe):
+def _check(probe: Any) -> None:
     arrays = probe.compute().arrays
     for branch, theirs in THEIRS.items():
         np.testing.assert_allclose(arrays[branch], GOLDEN[f"residual/{theirs}_cka_f64"], atol=2e-6)
@@ -73,20 +75,20 @@ def _check(probe):
 
 @pytest.mark.golden
 @pytest.mark.skipif("residual/attn_cka" not in GOLDEN.files, reason="not in this set")
-def test_published_summands():
+def test_published_summands() -> None:
     _check(_published())
 
 
 @pytest.mark.golden
 @pytest.mark.skipif("residual/attn_cka" not in GOLDEN.files, reason="not in this set")
-def test_published_numbers_from_pixels():
+def test_published_numbers_from_pixels() -> None:
     """Through the recorder, in one pass, on the untouched model."""
     model, images = golden_vits.dino()
     options = GramOptions(protocol="paper", batch=int(GOLDEN["vit/batch_size"]))
     _check(golden_vits.show(ResidualProbe(options, golden_vits.info(model, "dino")), model, images))
 
 
-def test_ratios_by_hand():
+def test_ratios_by_hand() -> None:
     """A skip stream of 3 in every channel, and a branch of 1 for CLS and 2 for both patches."""
     skip, branch = torch.full((1, 4, 3, 2), 3.0), torch.ones(1, 4, 3, 2)
     branch[:, :, 1:] = 2
@@ -98,7 +100,7 @@ def test_ratios_by_hand():
         assert arrays[f"norm-ratio-{branch}-all"] == pytest.approx([np.sqrt(27 / 9)])
 
 
-def test_a_partial_batch_weighs_as_its_images_by_default_and_as_a_batch_as_published():
+def test_a_partial_batch_weighs_as_its_images_by_default_and_as_a_batch_as_published() -> None:
     taps = _taps(0)
     lengths = taps["block_in"][0].flatten(1).norm(dim=1) / taps["attention_branch"][0].flatten(1).norm(dim=1)
     found = _watched(taps, [8, 8, 4], batch=8).compute().arrays["norm-ratio-attention-all"][0]
@@ -107,7 +109,7 @@ def test_a_partial_batch_weighs_as_its_images_by_default_and_as_a_batch_as_publi
     assert published == pytest.approx(np.mean([part.mean().item() for part in lengths.split(8)]), rel=1e-6)
 
 
-def test_a_branch_that_is_the_skip_stream_turned_is_fully_alike():
+def test_a_branch_that_is_the_skip_stream_turned_is_fully_alike() -> None:
     taps = _taps(1)
     turned = torch.linalg.qr(torch.randn(30, 30, generator=torch.Generator().manual_seed(0)))[0]
     taps["attention_branch"] = (taps["block_in"].flatten(2) @ turned).view_as(taps["block_in"]) * 0.1
@@ -116,7 +118,7 @@ def test_a_branch_that_is_the_skip_stream_turned_is_fully_alike():
     assert found.arrays["mlp"].max() < 0.9
 
 
-def test_gaps_are_named_and_stop_nothing():
+def test_gaps_are_named_and_stop_nothing() -> None:
     taps = _taps(2)
     taps["block_in"][0, 3, 2, 1] = np.inf
     taps["mlp_branch"][1] = 0
@@ -129,7 +131,7 @@ def test_gaps_are_named_and_stop_nothing():
     assert np.isfinite(found.arrays["attention"][1]).all()
 
 
-def test_registers_are_neither_cls_nor_patch():
+def test_registers_are_neither_cls_nor_patch() -> None:
     taps = _taps(3)
     layout = TokenLayout(("cls", "register"), (1, 3))
     base = _watched(taps, [20], layout).compute().arrays

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import permutations
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ PUBLISHED = sorted(golden.FOLDER.glob("downstream/retrieval/*/gnd_*.pkl"))
 LAYOUT = TokenLayout(("cls",), (1, 1))
 
 
-def new(dim=2, depth=1, layout=LAYOUT, **options):
+def new(dim: Any = 2, depth: Any = 1, layout: Any = LAYOUT, **options: Any) -> Any:
     info = ModelInfo(
         name="toy", family="toy", arch="T", patch=8, image_size=32, depth=depth, heads=1, dim=dim, layout=layout,
         blocks=tuple(range(depth)),
@@ -31,7 +32,7 @@ def new(dim=2, depth=1, layout=LAYOUT, **options):
     return RetrievalProbe(RetrievalOptions(**options), info)
 
 
-def show(probe, vectors, samples, index=None):
+def show(probe: Any, vectors: Any, samples: Any, index: Any = None) -> Any:
     """Show vectors (image, channel) as CLS, and those of the image before as the patch, in every block."""
     index = tuple(range(len(samples)) if index is None else index)
     vectors = torch.as_tensor(vectors, dtype=torch.float32)
@@ -43,28 +44,28 @@ def show(probe, vectors, samples, index=None):
     return probe
 
 
-def query(id_, easy=(), hard=(), junk=(), label=None):
+def query(id_: Any, easy: Any = (), hard: Any = (), junk: Any = (), label: Any = None) -> Any:
     return Sample(id=id_, image=None, role="query", label=label, relevant={"easy": easy, "hard": hard, "junk": junk})
 
 
-def found(id_, label=None):
+def found(id_: Any, label: Any = None) -> Any:
     return Sample(id=id_, image=None, role="bank", label=label)
 
 
-def value(result, metric, block=0, k=None):
+def value(result: Any, metric: Any, block: Any = 0, k: Any = None) -> Any:
     (record,) = (r for r in result.records if (r.metric, r.block, r.at) == (metric, block, k))
     return record.value
 
 
 @pytest.fixture
-def circle():
+def circle() -> Any:
     """A query at angle 0 and pictures that turn away from it: easy, wrong, junk, hard, wrong."""
     angles = np.array([0.0, 0.1, 0.2, 0.3, 0.4, 0.5])
     samples = [query("q", easy=[1], hard=[4], junk=[3]), *(found(f"{i}") for i in range(5))]
     return np.stack([np.cos(angles), np.sin(angles)], 1), samples
 
 
-def test_three_protocols_by_hand(circle):
+def test_three_protocols_by_hand(circle: Any) -> None:
     result = show(new(), *circle).compute()
     assert value(result, "map-easy") == pytest.approx(1)
     assert value(result, "map-medium") == pytest.approx((1 + (1 / 2 + 2 / 3) / 2) / 2)  # junk is out: ranks 1 and 3
@@ -77,7 +78,7 @@ def test_three_protocols_by_hand(circle):
     assert (medium.low, medium.n, medium.token) == (None, 1, "cls")  # one query
 
 
-def test_shards_in_any_order_give_the_same_bits(circle):
+def test_shards_in_any_order_give_the_same_bits(circle: Any) -> None:
     vectors, samples = circle
     expected = show(new(depth=2), vectors, samples).compute().arrays
     for order in permutations([range(0, 1), range(1, 4), range(4, 6)]):
@@ -91,7 +92,7 @@ def test_shards_in_any_order_give_the_same_bits(circle):
         assert all(np.array_equal(arrays[k], expected[k], equal_nan=expected[k].dtype.kind == "f") for k in expected)
 
 
-def test_a_query_without_positives_counts_in_no_mean(circle):
+def test_a_query_without_positives_counts_in_no_mean(circle: Any) -> None:
     vectors, samples = circle
     more = [*samples, query("lost", junk=[1])]
     result = show(new(), np.concatenate([vectors, vectors[:1]]), more).compute()
@@ -101,7 +102,7 @@ def test_a_query_without_positives_counts_in_no_mean(circle):
     assert medium.n == 1
 
 
-def test_a_protocol_that_finds_nothing_is_a_named_gap(circle):
+def test_a_protocol_that_finds_nothing_is_a_named_gap(circle: Any) -> None:
     vectors, samples = circle
     result = show(new(), vectors, [query("q", easy=[2]), *samples[1:]]).compute()
     (gap,) = (r for r in result.records if r.metric == "map-hard")
@@ -110,7 +111,7 @@ def test_a_protocol_that_finds_nothing_is_a_named_gap(circle):
     assert gap.label == ""
 
 
-def test_classes_do_where_nothing_is_said_of_relevance(circle):
+def test_classes_do_where_nothing_is_said_of_relevance(circle: Any) -> None:
     vectors, _ = circle
     samples = [Sample(id="q", image=None, role="query", label=7), *(found(f"{i}", 7 * (i == 2)) for i in range(5))]
     result = show(new(), vectors, samples).compute()
@@ -119,21 +120,21 @@ def test_classes_do_where_nothing_is_said_of_relevance(circle):
     assert result.arrays["kind"][0, 0].tolist() == [0, 0, 1, 0, 0]
 
 
-def test_a_query_with_neither_relevance_nor_label_is_refused(circle):
+def test_a_query_with_neither_relevance_nor_label_is_refused(circle: Any) -> None:
     vectors, samples = circle
     with pytest.raises(MismatchError, match="image 0 of the dataset is a query without a label or anything relevant"):
         show(new(), vectors, [query("q"), *samples[1:]]).compute()
 
 
 @pytest.mark.parametrize(("role", "missing"), [("query", "bank"), ("bank", "query")])
-def test_without_a_gallery_or_a_query_there_is_nothing_to_do(circle, role, missing):
+def test_without_a_gallery_or_a_query_there_is_nothing_to_do(circle: Any, role: Any, missing: Any) -> None:
     vectors, _ = circle
     samples = [Sample(id=f"{i}", image=None, role=role, label=0) for i in range(6)]
     with pytest.raises(MismatchError, match=f"none of the 6 images has the role '{missing}'"):
         show(new(), vectors, samples).compute()
 
 
-def test_relevant_pictures_that_were_not_seen_are_counted(circle):
+def test_relevant_pictures_that_were_not_seen_are_counted(circle: Any) -> None:
     vectors, samples = circle
     part = range(3)  # as --limit 3 does: the hard and the junk one are missing
     result = show(new(), vectors, samples, part).compute()
@@ -141,7 +142,7 @@ def test_relevant_pictures_that_were_not_seen_are_counted(circle):
     assert value(result, "map-medium") == 1
 
 
-def test_other_vectors_and_their_gaps(circle):
+def test_other_vectors_and_their_gaps(circle: Any) -> None:
     vectors, samples = circle
     assert show(new(token="patches"), vectors, samples).compute().arrays["top"][0, 0, 0] == 5
     vectors = vectors.copy()
@@ -152,7 +153,7 @@ def test_other_vectors_and_their_gaps(circle):
 
 @pytest.mark.golden
 @pytest.mark.parametrize("file", PUBLISHED, ids=[file.parent.name for file in PUBLISHED])
-def test_published_scores_from_the_pickle_to_the_records(file):
+def test_published_scores_from_the_pickle_to_the_records(file: Any) -> None:
     truth = read(file)
     first = len(truth.queries)
     samples = [
@@ -171,7 +172,7 @@ def test_published_scores_from_the_pickle_to_the_records(file):
         assert precisions == pytest.approx(GOLDEN[f"feat_mpr{end}"].tolist(), abs=1e-12)
 
 
-def test_a_sheet_shows_the_best_the_middle_and_the_worst_once():
+def test_a_sheet_shows_the_best_the_middle_and_the_worst_once() -> None:
     average = np.array([0.5, np.nan, 0.9, 0.1, 0.7, 0.3, 0.2, 0.8])
     assert choose(average) == [("best", 2), ("best", 7), ("median", 4), ("median", 0), ("worst", 6), ("worst", 3)]
     assert choose(average[:3]) == [("best", 2), ("best", 0)]
@@ -187,5 +188,5 @@ def test_a_sheet_shows_the_best_the_middle_and_the_worst_once():
         ("class", ["wrong", "right"]),
     ],
 )
-def test_marks_on_a_sheet_follow_the_protocol(protocol, verdicts):
+def test_marks_on_a_sheet_follow_the_protocol(protocol: Any, verdicts: Any) -> None:
     assert [judge(kind, protocol) for kind in range(len(verdicts))] == verdicts

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,11 +23,11 @@ NAMES = sorted(MEASURES)
 K = 4
 
 
-def _rng(seed=0):
+def _rng(seed: Any = 0) -> Any:
     return np.random.default_rng(seed)
 
 
-def _related(seed=0, n=60, widths=(6, 8)):
+def _related(seed: Any = 0, n: Any = 60, widths: Any = (6, 8)) -> Any:
     """Two layers with something in common, each with a mean of its own."""
     rng = _rng(seed)
     common = rng.normal(size=(n, 4))
@@ -36,7 +37,7 @@ def _related(seed=0, n=60, widths=(6, 8)):
     ]
 
 
-def _changes(kind, d, seed=1):
+def _changes(kind: Any, d: Any, seed: Any = 1) -> Any:
     rng = _rng(seed)
     rotation = np.linalg.qr(rng.normal(size=(d, d)))[0]
     return {
@@ -49,7 +50,7 @@ def _changes(kind, d, seed=1):
 
 @pytest.mark.parametrize("change", INVARIANCES)
 @pytest.mark.parametrize("name", NAMES)
-def test_invariances_are_as_declared(name, change):
+def test_invariances_are_as_declared(name: Any, change: Any) -> None:
     """What is declared changes nothing, on either side; what is not does change something."""
     measure = MEASURES[name]
     moved = 0.0
@@ -62,7 +63,7 @@ def test_invariances_are_as_declared(name, change):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_equal_is_1_and_all_values_are_in_range(name):
+def test_equal_is_1_and_all_values_are_in_range(name: Any) -> None:
     measure = MEASURES[name]
     x = _related()[0]
     assert measure(x, x, K) == pytest.approx(1, abs=1e-12) == measure.highest
@@ -74,7 +75,7 @@ def test_equal_is_1_and_all_values_are_in_range(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_order_of_samples_does_not_matter_but_their_pairing_does(name):
+def test_the_order_of_samples_does_not_matter_but_their_pairing_does(name: Any) -> None:
     measure = MEASURES[name]
     x, y = _related()
     order = _rng(2).permutation(len(x))
@@ -85,12 +86,12 @@ def test_the_order_of_samples_does_not_matter_but_their_pairing_does(name):
     assert shuffled < measure(x, y, K) - 0.02
 
 
-def test_cka_is_that_of_the_cka_analysis():
+def test_cka_is_that_of_the_cka_analysis() -> None:
     x, y = _related()
     assert MEASURES["cka"](x, y) == pytest.approx(whole_cka(Centred.of([x]), Centred.of([y]))[0, 0], abs=1e-12)
 
 
-def _near(x, k):
+def _near(x: Any, k: Any) -> Any:
     cosine = x @ x.T / np.outer(*[np.linalg.norm(x, axis=1)] * 2)
     sets = []
     for i in range(len(x)):
@@ -99,14 +100,14 @@ def _near(x, k):
     return cosine, sets
 
 
-def test_mutual_knn_by_sets():
+def test_mutual_knn_by_sets() -> None:
     x, y = _related()
     (_, a), (_, b) = _near(x, K), _near(y, K)
     expected = np.mean([len(p & q) / K for p, q in zip(a, b, strict=True)])
     assert MEASURES["mutual-knn"](x, y, K) == pytest.approx(expected, abs=1e-12)
 
 
-def test_mutual_knn_by_hand():
+def test_mutual_knn_by_hand() -> None:
     """Directions in the plane, whose neighbours can be read off their angles."""
     first, second = (np.radians(angles) for angles in ([0, 10, 35, 90], [0, 80, 35, 95]))
     x, y = (np.stack([np.cos(a), np.sin(a)], 1) for a in (first, second))
@@ -116,11 +117,11 @@ def test_mutual_knn_by_hand():
     assert MEASURES["mutual-knn"](x, y, 2) == pytest.approx((2 + 1 + 2 + 2) / 8)
 
 
-def test_cknna_by_loops():
+def test_cknna_by_loops() -> None:
     x, y = _related()
     (k, a), (l, b) = _near(x, K), _near(y, K)  # noqa: E741
 
-    def align(p, p_sets, q, q_sets):
+    def align(p: Any, p_sets: Any, q: Any, q_sets: Any) -> Any:
         total = 0.0
         for i in range(len(p)):
             for j in p_sets[i] & q_sets[i]:
@@ -132,7 +133,7 @@ def test_cknna_by_loops():
 
 
 @pytest.mark.parametrize("widths", [(6, 8), (5, 90), (80, 100)])
-def test_procrustes_is_the_least_distance(widths):
+def test_procrustes_is_the_least_distance(widths: Any) -> None:
     """The best rotation leaves exactly that distance, and no other leaves less."""
     rng = _rng(3)
     x, y = _related(widths=widths)
@@ -147,13 +148,13 @@ def test_procrustes_is_the_least_distance(widths):
         assert 1 - np.square(a - b @ rotation).sum() / 2 <= value
 
 
-def test_rsa_by_scipy():
+def test_rsa_by_scipy() -> None:
     x, y = _related()
     expected = spearmanr(pdist(x, "correlation"), pdist(y, "correlation")).statistic
     assert MEASURES["rsa"](x, y) == pytest.approx(expected, abs=1e-12)
 
 
-def test_rsa_with_equal_distances():
+def test_rsa_with_equal_distances() -> None:
     """Values of few steps in three channels give many equal distances; they are rounded alike on both sides."""
     values = np.array([3.0, 1.0, 2.0, 1.0, 1.0, 2.0])
     np.testing.assert_array_equal(average_ranks(values), rankdata(values))
@@ -164,7 +165,7 @@ def test_rsa_with_equal_distances():
     assert MEASURES["rsa"](x, y) == pytest.approx(expected, abs=1e-9)
 
 
-def _correlations(x, y):
+def _correlations(x: Any, y: Any) -> Any:
     """Canonical correlations, largest first, and directions of x, from the generalised eigenproblem."""
     x, y = x - x.mean(0), y - y.mean(0)
     xx, yy, xy = x.T @ x, y.T @ y, x.T @ y
@@ -172,7 +173,7 @@ def _correlations(x, y):
     return np.sqrt(squares[::-1].clip(0)), directions[:, ::-1]
 
 
-def test_svcca_by_eigenproblem():
+def test_svcca_by_eigenproblem() -> None:
     x, y = _related()
     kept = []
     for layer in (x, y):
@@ -185,7 +186,7 @@ def test_svcca_by_eigenproblem():
     assert MEASURES["svcca"](x, y) == pytest.approx(_correlations(small, large)[0].mean(), abs=1e-10)
 
 
-def _pwcca_from(x, y):
+def _pwcca_from(x: Any, y: Any) -> Any:
     found, directions = _correlations(x, y)
     centred = x - x.mean(0)
     variables = centred @ directions
@@ -194,7 +195,7 @@ def _pwcca_from(x, y):
     return found @ weights / weights.sum()
 
 
-def test_pwcca_by_eigenproblem():
+def test_pwcca_by_eigenproblem() -> None:
     x, y = _related()
     assert MEASURES["pwcca"](x, y) == pytest.approx(_pwcca_from(x, y), abs=1e-10)
     assert MEASURES["pwcca"](y, x) == pytest.approx(_pwcca_from(x, y), abs=1e-10)
@@ -202,13 +203,13 @@ def test_pwcca_by_eigenproblem():
     assert MEASURES["pwcca"](x, y) == pytest.approx((_pwcca_from(x, y) + _pwcca_from(y, x)) / 2, abs=1e-10)
 
 
-def _even(layer):
+def _even(layer: Any) -> Any:
     """The same variance in every direction, so that 99 % of it needs all of them."""
     return np.linalg.qr(layer - layer.mean(0))[0]
 
 
 @pytest.mark.parametrize("name", ["svcca", "pwcca"])
-def test_too_few_samples_for_cca_are_refused(name):
+def test_too_few_samples_for_cca_are_refused(name: Any) -> None:
     rng = _rng(5)
     x, y = (_even(rng.normal(size=(20, 10))) for _ in range(2))
     with pytest.raises(Undefined, match="10 and 10 directions need more than 20 images, and there are 20"):
@@ -218,7 +219,7 @@ def test_too_few_samples_for_cca_are_refused(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_what_has_no_value_says_why(name):
+def test_what_has_no_value_says_why(name: Any) -> None:
     measure = MEASURES[name]
     x, _ = _related()
     broken = x.copy()
@@ -232,7 +233,7 @@ def test_what_has_no_value_says_why(name):
             measure(x[: len(bad)], bad, K)
 
 
-def test_features_without_direction_or_neighbours_say_why():
+def test_features_without_direction_or_neighbours_say_why() -> None:
     x, _ = _related()
     nothing = x.copy()
     nothing[5] = 0
@@ -244,7 +245,7 @@ def test_features_without_direction_or_neighbours_say_why():
         MEASURES["cknna"](x[:9], x[:9], 8)
 
 
-def _of(name, x, y, count=199, seed=0):
+def _of(name: Any, x: Any, y: Any, count: Any = 199, seed: Any = 0) -> Any:
     measure = MEASURES[name]
     found = table(measure, [lambda: x], [lambda: y], K, null.orders(count, len(x), seed))
     p = null.p_values(found.values, found.null)[0, 0]
@@ -252,7 +253,7 @@ def _of(name, x, y, count=199, seed=0):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_planted_relation_is_found(name):
+def test_a_planted_relation_is_found(name: Any) -> None:
     x, y = _related(seed=6)
     found, p, score = _of(name, x, y)
     assert p == 1 / 200
@@ -264,7 +265,7 @@ def test_a_planted_relation_is_found(name):
     ("name", "width"),
     [(name, width) for name in NAMES for width in (3, 12, 300) if "cca" not in name or width < 20],  # refused beyond
 )
-def test_unrelated_features_are_at_0_however_wide(name, width):
+def test_unrelated_features_are_at_0_however_wide(name: Any, width: Any) -> None:
     """Calibrated scores are 0 but for one in twenty, and p-values even; raw values depend on the width."""
     rng = _rng(7)
     found = [_of(name, rng.normal(size=(40, width)), rng.normal(size=(40, width)), 39, seed) for seed in range(60)]
@@ -276,7 +277,7 @@ def test_unrelated_features_are_at_0_however_wide(name, width):
     assert kstest(values, "uniform", alternative="greater" if ties else "two-sided").pvalue > 0.001
 
 
-def test_the_null_by_hand():
+def test_the_null_by_hand() -> None:
     null_values = np.arange(1, 20, dtype=float)[:, None] / 20  # 0.05 to 0.95
     observed = np.array([0.975])
     assert null.p_values(observed, null_values) == 1 / 20
@@ -286,7 +287,7 @@ def test_the_null_by_hand():
     assert np.isnan(null.p_values(np.array([np.nan]), null_values))
 
 
-def test_a_table_is_its_pairs_however_it_is_tiled(monkeypatch):
+def test_a_table_is_its_pairs_however_it_is_tiled(monkeypatch: pytest.MonkeyPatch) -> None:
     layers = [_related(seed)[0] for seed in range(4)]
     layers[2][0, 0] = np.nan
     loads = [lambda layer=layer: layer for layer in layers]
@@ -308,7 +309,7 @@ def test_a_table_is_its_pairs_however_it_is_tiled(monkeypatch):
         monkeypatch.undo()
 
 
-def test_the_page_says_what_is_declared():
+def test_the_page_says_what_is_declared() -> None:
     page = (Path(__file__).parents[3] / "docs" / "similarity.md").read_text(encoding="utf-8")
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in page.splitlines() if line.startswith("| `")]
     declared = [

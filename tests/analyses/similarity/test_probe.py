@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -25,7 +27,7 @@ LAYOUT = TokenLayout(("cls", "register"), (1, 2))
 N = 24
 
 
-def _watched(name, features, index=range(N), layout=LAYOUT, **given):
+def _watched(name: Any, features: Any, index: Any = range(N), layout: Any = LAYOUT, **given: Any) -> Any:
     """A probe that has seen these features (block, image, token, channel)."""
     info = ModelInfo(
         name=name, family="toy", arch="T", patch=8, image_size=16, depth=len(features), heads=1,
@@ -38,7 +40,7 @@ def _watched(name, features, index=range(N), layout=LAYOUT, **given):
     return probe
 
 
-def _features(seed, blocks=2, images=N, channels=5):
+def _features(seed: Any, blocks: Any = 2, images: Any = N, channels: Any = 5) -> Any:
     """Every image has something of its own that all models see."""
     random = torch.Generator().manual_seed(seed)
     common = torch.zeros(images, 1, channels)
@@ -46,7 +48,7 @@ def _features(seed, blocks=2, images=N, channels=5):
     return common + 0.4 * torch.randn(blocks, images, 4, channels, generator=random) + 1
 
 
-def _drawable(probe, result):
+def _drawable(probe: Any, result: Any) -> Any:
     return Drawable(
         model=probe.model,
         options=probe.options,
@@ -57,7 +59,7 @@ def _drawable(probe, result):
     )
 
 
-def test_every_block_against_every_block():
+def test_every_block_against_every_block() -> None:
     features = _features(0, blocks=3)
     result = _watched("a", features).compute()
     cls, patches = features[:, :, 0].numpy(), features[:, :, 2:].mean(2).numpy()
@@ -73,7 +75,7 @@ def test_every_block_against_every_block():
     assert result.headline == tuple(f"{name}-with-last" for name in MEASURES)
 
 
-def test_between_models_with_a_null():
+def test_between_models_with_a_null() -> None:
     a, b = _features(1), _features(2, blocks=3, channels=4)
     result = SimilarityProbe.compare([_watched("a", a, permutations=19, seed=3), _watched("b", b)])
     x, y = a[1, :, 0].numpy(), b[2, :, 0].numpy()
@@ -95,7 +97,7 @@ def test_between_models_with_a_null():
     assert len(found) == len(result.records) == len(MEASURES) * 2 * 3
 
 
-def test_options_choose_what_is_computed():
+def test_options_choose_what_is_computed() -> None:
     chosen = {"measures": ("rsa", "mutual-knn", "rsa"), "k": 3, "block_maps": 1}
     a, b = (_watched(name, _features(seed), **chosen) for seed, name in enumerate("ab"))
     result = a.compute()
@@ -108,7 +110,7 @@ def test_options_choose_what_is_computed():
     assert SimilarityOptions(measures=("rsa",), permutations=50).seen() == {}
 
 
-def test_what_has_no_value_is_named_and_left_out_of_the_pictures():
+def test_what_has_no_value_is_named_and_left_out_of_the_pictures() -> None:
     features = _features(3)
     features[0, :, 0] = 1.5
     broken = _watched("a", features)
@@ -129,7 +131,7 @@ def test_what_has_no_value_is_named_and_left_out_of_the_pictures():
     assert "PWCCA" not in titles
 
 
-def test_a_model_without_cls_leaves_named_gaps():
+def test_a_model_without_cls_leaves_named_gaps() -> None:
     a, b = _watched("a", _features(1)), _watched("b", _features(2), layout=TokenLayout((), (2, 2)))
     result = SimilarityProbe.compare([a, b])
     assert {r.gap for r in result.records if r.token == "cls"} == {"a model has no cls"}
@@ -139,7 +141,7 @@ def test_a_model_without_cls_leaves_named_gaps():
     assert "compare-similarity-patches" in [plot.name for plot in draw_comparison(drawables, result)]
 
 
-def test_bad_options_are_refused():
+def test_bad_options_are_refused() -> None:
     with pytest.raises(OptionError, match="18 permutations are too few for p-values"):
         validate(SimilarityOptions, {"permutations": 18}, "similarity")
     with pytest.raises(OptionError, match="--measures"):
@@ -149,7 +151,7 @@ def test_bad_options_are_refused():
     _watched("a", _features(0), k=22, measures=("cknna",)).compute()
 
 
-def test_other_images_and_too_few_are_refused():
+def test_other_images_and_too_few_are_refused() -> None:
     a, b = _watched("a", _features(1)), _watched("b", _features(2), range(1, N + 1))
     with pytest.raises(MismatchError, match="b has not seen the same images as a"):
         SimilarityProbe.compare([a, b])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -16,17 +18,17 @@ from watching import watch
 LAYOUT = TokenLayout(("cls", "register"), (2, 3))
 
 
-def _rotation(size, rng):
+def _rotation(size: Any, rng: Any) -> Any:
     return np.linalg.qr(rng.normal(size=(size, size)))[0]
 
 
-def _planted(n, rank, channels, seed=0):
+def _planted(n: Any, rank: Any, channels: Any, seed: Any = 0) -> Any:
     """Points of a Gaussian that fills ``rank`` of the channels evenly, in a random position."""
     rng = np.random.default_rng(seed)
     return np.linalg.qr(rng.normal(size=(n, rank)))[0] @ _rotation(channels, rng)[:rank]
 
 
-def test_measures_by_hand():
+def test_measures_by_hand() -> None:
     square = np.array([[1.0, 0], [-1, 0], [0, 1], [0, -1]])  # singular values sqrt 2, sqrt 2
     assert rank_me(square) == pytest.approx(2, abs=1e-5)
     assert eigenvalues(square).tolist() == pytest.approx([2 / 3, 2 / 3])
@@ -37,14 +39,14 @@ def test_measures_by_hand():
 
 
 @pytest.mark.parametrize("rank", [1, 3, 20])
-def test_a_planted_rank_is_found(rank):
+def test_a_planted_rank_is_found(rank: Any) -> None:
     cloud = _planted(200, rank, 64)
     assert rank_me(cloud) == pytest.approx(rank, rel=1e-3)
     assert participation_ratio(eigenvalues(cloud)) == pytest.approx(rank, rel=0.05)
 
 
 @pytest.mark.parametrize("exponent", [0.5, 1.0, 2.0])
-def test_a_planted_decay_is_found(exponent):
+def test_a_planted_decay_is_found(exponent: Any) -> None:
     assert decay(np.arange(1, 101) ** -exponent) == pytest.approx(exponent, abs=1e-9)
     rng = np.random.default_rng(0)
     cloud = rng.normal(size=(4000, 60)) * np.arange(1, 61) ** (-exponent / 2) @ _rotation(60, rng)
@@ -52,7 +54,7 @@ def test_a_planted_decay_is_found(exponent):
 
 
 @pytest.mark.parametrize("dimension", [1, 2, 5])
-def test_a_planted_dimension_is_found(dimension):
+def test_a_planted_dimension_is_found(dimension: Any) -> None:
     """A flat piece of that dimension, bent into many channels, counts its own dimensions and not those around it."""
     rng = np.random.default_rng(1)
     flat = rng.random((1500, dimension))
@@ -61,7 +63,7 @@ def test_a_planted_dimension_is_found(dimension):
     assert two_nn(bent) == pytest.approx(dimension, rel=0.15)
 
 
-def test_rotation_order_offset_and_scale_do_not_matter():
+def test_rotation_order_offset_and_scale_do_not_matter() -> None:
     rng = np.random.default_rng(2)
     cloud = rng.normal(size=(80, 12)) * np.linspace(1, 3, 12)
     moved = 7 * cloud[rng.permutation(80)] @ _rotation(12, rng)
@@ -71,7 +73,7 @@ def test_rotation_order_offset_and_scale_do_not_matter():
     assert participation_ratio(eigenvalues(shifted)) == pytest.approx(participation_ratio(eigenvalues(cloud)), rel=1e-4)
 
 
-def test_what_has_no_dimension_is_nan():
+def test_what_has_no_dimension_is_nan() -> None:
     assert np.isnan(participation_ratio(eigenvalues(np.ones((5, 3)))))
     assert np.isnan(decay(np.array([1.0, 0.5])))
     assert np.isnan(two_nn(np.zeros((20, 3))))
@@ -79,7 +81,7 @@ def test_what_has_no_dimension_is_nan():
     assert rank_me(np.zeros((4, 3))) == pytest.approx(3)
 
 
-def _watched(features, **options):
+def _watched(features: Any, **options: Any) -> Any:
     """A probe that has seen these features (image, token, channel) as its only block, in two batches."""
     info = ModelInfo(
         name="toy", family="toy", arch="T", patch=8, image_size=24, depth=1, heads=1, dim=features.shape[2],
@@ -92,16 +94,16 @@ def _watched(features, **options):
     return probe.compute()
 
 
-def _features():
+def _features() -> Any:
     return torch.randn(30, 8, 16, generator=torch.Generator().manual_seed(0))
 
 
-def _value(result, metric, token="patch-tokens"):
+def _value(result: Any, metric: Any, token: Any = "patch-tokens") -> Any:
     (found,) = (record for record in result.records if (record.metric, record.token) == (metric, token))
     return found
 
 
-def test_planted_outliers_are_found_where_they_are():
+def test_planted_outliers_are_found_where_they_are() -> None:
     features = _features()
     features[:, 1] *= 100  # the register is not a patch
     features[:3, 2 + 4] *= 20  # patch (1, 1) of three pictures
@@ -114,7 +116,7 @@ def test_planted_outliers_are_found_where_they_are():
     assert not _watched(features, outlier=50).arrays["outliers"].any()
 
 
-def test_the_probe_measures_what_it_kept():
+def test_the_probe_measures_what_it_kept() -> None:
     features = _features()
     arrays = _watched(features).arrays
     assert arrays["cls-rank-me"] == pytest.approx(rank_me(features[:, 0].numpy()), rel=1e-6)
@@ -129,7 +131,7 @@ def test_the_probe_measures_what_it_kept():
         (lambda f: f.index_fill(1, torch.tensor(0), 4.2), "the features are the same for every image"),
     ],
 )
-def test_gaps_are_named(change, why):
+def test_gaps_are_named(change: Any, why: Any) -> None:
     result = _watched(change(_features()))
     for name in ("rank-me", "participation-ratio", "decay", "two-nn"):
         assert np.isnan(_value(result, name, "cls").value)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -24,14 +26,14 @@ MAPS = sorted(name[:-3] for name in METRICS.files if name.startswith("bmap") and
 LENGTHS = sorted(name[8:] for name in METRICS.files if name.startswith("stat_in_"))
 
 
-def unpacked(case, name, shape):
+def unpacked(case: Any, name: Any, shape: Any) -> Any:
     bits = METRICS[f"{case}_{name}"]
     return np.unpackbits(bits)[: shape[0] * shape[1]].reshape(shape).astype(bool)
 
 
 @pytest.mark.golden
 @pytest.mark.parametrize("case", CASES)
-def test_single_masks(case):
+def test_single_masks(case: Any) -> None:
     height, width, tolerance, with_void = METRICS[f"{case}_meta"]
     shape = int(height), int(width)
     annotated, predicted = unpacked(case, "gt", shape), unpacked(case, "pred", shape)
@@ -47,13 +49,13 @@ def test_single_masks(case):
 
 @pytest.mark.golden
 @pytest.mark.parametrize("name", MAPS)
-def test_boundary_maps(name):
+def test_boundary_maps(name: Any) -> None:
     np.testing.assert_array_equal(boundary_map(METRICS[f"{name}_in"]), METRICS[f"{name}_out"])
 
 
 @pytest.mark.golden
 @pytest.mark.parametrize("length", LENGTHS)
-def test_statistics(length):
+def test_statistics(length: Any) -> None:
     found = statistics(METRICS[f"stat_in_{length}"])
     np.testing.assert_allclose((found.mean, found.recall, found.decay), METRICS[f"stat_out_{length}"], atol=1e-12)
 
@@ -64,7 +66,7 @@ VARIANTS = range(len(PROPAGATED["variants"])) if "variants" in PROPAGATED.files 
 
 @pytest.mark.golden
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_label_propagation(variant):
+def test_label_propagation(variant: Any) -> None:
     window, top_k, context = (int(value) for value in PROPAGATED["variants"][variant])
     features = torch.from_numpy(PROPAGATED["features"])
     grid, patch = tuple(features.shape[1:3]), int(PROPAGATED["patch"])
@@ -81,7 +83,7 @@ def test_label_propagation(variant):
         assert (made != mask).mean() <= 0.0005
 
 
-def published(query, context, *, window, top_k):
+def published(query: Any, context: Any, *, window: Any, top_k: Any) -> Any:
     """The straightforward form: all affinities, the window by multiplication, top-k over everything."""
     rows, columns = query.shape[:2]
     row, column = torch.arange(rows), torch.arange(columns)
@@ -96,7 +98,7 @@ def published(query, context, *, window, top_k):
     return (affinity / affinity.sum(1, keepdim=True)) @ torch.cat([frame.labels for frame in context])
 
 
-def made_up_frames(grid, count, seed=0):
+def made_up_frames(grid: Any, count: Any, seed: Any = 0) -> Any:
     random = torch.Generator().manual_seed(seed)
     tokens = normalise(torch.randn(count, *grid, 6, generator=random) + 0.5)
     labels = torch.rand(count, grid[0] * grid[1], 3, generator=random)
@@ -106,7 +108,7 @@ def made_up_frames(grid, count, seed=0):
 @pytest.mark.parametrize("side", [1, 8, 28])
 @pytest.mark.parametrize("window", [0, 1, 3, 30])
 @pytest.mark.parametrize("grid", [(1, 1), (9, 17), (20, 5)])
-def test_tiles_change_nothing(grid, window, side, monkeypatch):
+def test_tiles_change_nothing(grid: Any, window: Any, side: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vitan_analyses.video_segmentation.propagation._TILE", side)
     *context, query = made_up_frames(grid, 4)
     propagation = Propagation(grid, window=window, top_k=3, temperature=0.1)
@@ -114,14 +116,14 @@ def test_tiles_change_nothing(grid, window, side, monkeypatch):
     torch.testing.assert_close(propagation(query.tokens, context), expected, atol=1e-6, rtol=1e-5)
 
 
-def test_more_sources_may_be_asked_for_than_there_are():
+def test_more_sources_may_be_asked_for_than_there_are() -> None:
     first, query = made_up_frames((2, 2), 2)
     carried = Propagation((2, 2), window=0, top_k=50, temperature=0.1)(query.tokens, [first])
     expected = published(query.tokens, [first], window=0, top_k=4)
     torch.testing.assert_close(carried, expected)
 
 
-def test_equals_of_the_last_source_count_too():
+def test_equals_of_the_last_source_count_too() -> None:
     """A still picture: the same token in all frames is equally close, though only one source is asked for."""
     still, *_ = made_up_frames((10, 11), 1)
     context = [Frame(still.tokens, torch.full((110, 1), value)) for value in (0.0, 0.5, 1.0, 2.5)]
@@ -129,14 +131,14 @@ def test_equals_of_the_last_source_count_too():
     torch.testing.assert_close(carried, torch.ones(110, 1))
 
 
-def test_equals_beyond_the_window_do_not_count():
+def test_equals_beyond_the_window_do_not_count() -> None:
     tokens = torch.ones(1, 5, 1)
     labels = torch.tensor([[0.0], [10.0], [20.0], [30.0], [400.0]])
     carried = Propagation((1, 5), window=1, top_k=1, temperature=0.1)(tokens, [Frame(tokens, labels)])
     torch.testing.assert_close(carried[:, 0], torch.tensor([5.0, 10, 20, 150, 215]))
 
 
-def test_the_first_frame_is_never_forgotten():
+def test_the_first_frame_is_never_forgotten() -> None:
     frames = made_up_frames((3, 4), 6)
     propagation = Propagation((3, 4), window=0, top_k=5, temperature=0.1)
     trail = Trail(propagation, 2, frames[0].tokens, frames[0].labels)
@@ -145,7 +147,7 @@ def test_the_first_frame_is_never_forgotten():
     torch.testing.assert_close(followed[5].labels, expected)
 
 
-def test_without_context_only_the_first_frame_is_a_source():
+def test_without_context_only_the_first_frame_is_a_source() -> None:
     frames = made_up_frames((3, 4), 3)
     propagation = Propagation((3, 4), window=0, top_k=5, temperature=0.1)
     trail = Trail(propagation, 0, frames[0].tokens, frames[0].labels)
@@ -156,28 +158,28 @@ def test_without_context_only_the_first_frame_is_a_source():
 # Masks
 
 
-def test_void_is_background_and_a_small_object_keeps_its_class():
+def test_void_is_background_and_a_small_object_keeps_its_class() -> None:
     ids = np.zeros((40, 40), np.uint8)
     ids[:20], ids[20:, :20], ids[39, 39] = 255, 1, 2
     expected = [[1, 0, 0], [1, 0, 0], [0, 1, 0], [1, 0, 0]]
     assert first_labels(ids, (2, 2)).tolist() == expected
 
 
-def test_an_object_that_is_nearly_gone_is_stretched():
+def test_an_object_that_is_nearly_gone_is_stretched() -> None:
     labels = torch.tensor([[0.999, 0.001], [1, 0], [1, 0], [1, 0]])
     assert final_mask(labels, (2, 2), 4, (8, 8))[:2, :2].tolist() == [[1, 1], [1, 1]]
 
 
 @pytest.mark.parametrize(("columns", "expected"), [([1.0, 0.0], 0), ([0.0, 1.0], 1), ([0.5, 0.5], 0)])
-def test_a_class_that_is_the_same_everywhere_wins(columns, expected):
+def test_a_class_that_is_the_same_everywhere_wins(columns: Any, expected: Any) -> None:
     assert np.unique(final_mask(torch.tensor([columns] * 6), (2, 3), 4, (13, 9))) == [expected]
 
 
-def test_masks_have_the_size_of_the_frame():
+def test_masks_have_the_size_of_the_frame() -> None:
     assert final_mask(torch.rand(6, 2), (2, 3), 4, (31, 17)).shape == (17, 31)
 
 
-def test_masks_survive_as_png_with_the_colours_of_voc():
+def test_masks_survive_as_png_with_the_colours_of_voc() -> None:
     ids = np.random.default_rng(0).integers(0, 256, (13, 7), dtype=np.uint8)
     np.testing.assert_array_equal(from_png(to_png(ids)), ids)
     assert palette()[[0, 1, 2, 3, 4, 8, 255]].tolist() == [
@@ -194,14 +196,14 @@ def test_masks_survive_as_png_with_the_colours_of_voc():
 # J and F
 
 
-def test_a_shifted_square_by_hand():
+def test_a_shifted_square_by_hand() -> None:
     """10 x 10 pixels one to the right: 90 of 110; all boundaries lie within the two pixels allowed."""
     one, other = np.zeros((2, 96, 128), np.uint8)
     one[20:30, 20:30], other[20:30, 21:31] = 1, 1
     assert score(one, other, 1).tolist() == [[90 / 110, 1.0]]
 
 
-def test_objects_that_are_nowhere_are_perfect_and_those_missed_are_not():
+def test_objects_that_are_nowhere_are_perfect_and_those_missed_are_not() -> None:
     one = np.zeros((30, 40), np.uint8)
     other = one.copy()
     one[5:9, 5:9], other[20:24, 20:24] = 1, 3
@@ -210,7 +212,7 @@ def test_objects_that_are_nowhere_are_perfect_and_those_missed_are_not():
 
 @pytest.mark.parametrize("shape", [(1, 1), (7, 1), (33, 47), (60, 81)])
 @pytest.mark.parametrize("seed", range(4))
-def test_a_part_of_the_picture_is_enough(shape, seed):
+def test_a_part_of_the_picture_is_enough(shape: Any, seed: Any) -> None:
     random = np.random.default_rng(seed)
     small = random.integers(0, 4, (2, 4, 4), dtype=np.uint8)
     one, other = (np.kron(ids, np.ones((20, 25), np.uint8))[: shape[0], : shape[1]] for ids in small)
@@ -219,7 +221,7 @@ def test_a_part_of_the_picture_is_enough(shape, seed):
         assert values.tolist() == [region_similarity(*pair), boundary_measure(*pair)]
 
 
-def test_statistics_of_a_long_video_do_not_wrap():
+def test_statistics_of_a_long_video_do_not_wrap() -> None:
     values = np.linspace(1, 0, 1000)
     found = statistics(values)
     assert found.decay == pytest.approx(0.75, abs=0.01)
@@ -227,12 +229,12 @@ def test_statistics_of_a_long_video_do_not_wrap():
 
 
 @pytest.mark.parametrize("values", [np.zeros(0), np.full(3, np.nan)])
-def test_statistics_of_nothing_are_not_a_number(values):
+def test_statistics_of_nothing_are_not_a_number(values: Any) -> None:
     assert np.isnan([statistics(values).mean, statistics(values).recall, statistics(values).decay]).all()
 
 
 @pytest.mark.parametrize("tolerance", [1, 2, 5, 40])
-def test_boundaries_are_dilated_with_a_disk(tolerance):
+def test_boundaries_are_dilated_with_a_disk(tolerance: Any) -> None:
     """Against every pair of pixels; corners, borders and a radius larger than the picture included."""
     random = np.random.default_rng(tolerance)
     one, other = random.random((2, 13, 17)) < 0.03
@@ -252,7 +254,7 @@ FRAMES = GEOMETRY["davis_grid"].tolist() if "davis_grid" in GEOMETRY.files else 
 
 @pytest.mark.golden
 @pytest.mark.parametrize("row", FRAMES, ids=lambda row: "{}x{}-{}".format(*row))
-def test_frames_are_scaled_as_published(row):
+def test_frames_are_scaled_as_published(row: Any) -> None:
     """The published code scales by two rules that may differ, and then fails; tokens and labels share one grid here."""
     width, height, patch, *scaled, columns, rows = row
     paper, default = (make_view(name, 224, patch) for name in ("dense-paper", "dense"))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from itertools import groupby
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -37,7 +39,7 @@ VIDEOS = sorted(name[len("J_frames_") :] for name in METRICS.files if name.start
 VARIANTS = range(len(PROPAGATED["variants"])) if "variants" in PROPAGATED.files else ()
 
 
-def dataset(root):
+def dataset(root: Any) -> Any:
     return Davis2017(Davis2017Options(root=root))
 
 
@@ -45,13 +47,13 @@ def dataset(root):
 
 
 @pytest.fixture(scope="module")
-def official():
+def official() -> Any:
     return evaluate_folder(FOLDER / "davis_results", dataset(FOLDER / "davis"))
 
 
 @pytest.mark.golden
 @pytest.mark.skipif(not METRICS.files, reason="this set has no videos")
-def test_the_official_tables(official):
+def test_the_official_tables(official: Any) -> None:
     results = FOLDER / "davis_results"
     assert official.global_csv().encode() == (results / "global_results-val.csv").read_bytes()
     assert official.per_sequence_csv().encode() == (results / "per-sequence_results-val.csv").read_bytes()
@@ -66,14 +68,14 @@ def test_the_official_tables(official):
 
 @pytest.mark.golden
 @pytest.mark.parametrize("video", VIDEOS)
-def test_every_frame_of_the_official_evaluator(official, video):
+def test_every_frame_of_the_official_evaluator(official: Any, video: Any) -> None:
     values = np.stack([one.values for one in official.objects if one.video == video])  # (object, frame, 2)
     np.testing.assert_allclose(values[..., 0], METRICS[f"J_frames_{video}"], atol=1e-12)
     np.testing.assert_allclose(values[..., 1], METRICS[f"F_frames_{video}"], atol=1e-12)
 
 
 @pytest.fixture
-def tree(tmp_path):
+def tree(tmp_path: Path) -> Any:
     """Annotations, and predictions that are right."""
     root = write_videos(tmp_path / "davis", {"walk": moving(4)})
     (tmp_path / "predicted").mkdir()
@@ -82,19 +84,19 @@ def tree(tmp_path):
     return tmp_path / "predicted", tmp_path / "again"
 
 
-def test_perfect_masks(tree):
+def test_perfect_masks(tree: Any) -> None:
     found = evaluate_folder(tree[0], dataset(tree[1]))
     assert found.global_csv().splitlines()[1] == "1.000,1.000,1.000,0.000,1.000,1.000,0.000"
     assert [len(one.values) for one in found.objects] == [2, 2]
 
 
-def test_the_first_mask_and_the_last_need_not_be_predicted(tree):
+def test_the_first_mask_and_the_last_need_not_be_predicted(tree: Any) -> None:
     for frame in ("00000", "00003"):
         (tree[0] / "walk" / f"{frame}.png").unlink()
     assert evaluate_folder(tree[0], dataset(tree[1])).overall["j-and-f-mean"] == 1
 
 
-def test_a_missing_prediction_is_an_error(tree):
+def test_a_missing_prediction_is_an_error(tree: Any) -> None:
     (tree[0] / "walk/00002.png").unlink()
     with pytest.raises(DataError, match=r"walk/00002.png: this mask is missing"):
         evaluate_folder(tree[0], dataset(tree[1]))
@@ -108,7 +110,7 @@ def test_a_missing_prediction_is_an_error(tree):
         (np.zeros((35, 49, 3), np.uint8), "pixels are RGB"),
     ],
 )
-def test_predictions_that_do_not_fit(tree, pixels, said):
+def test_predictions_that_do_not_fit(tree: Any, pixels: Any, said: Any) -> None:
     Image.fromarray(pixels).save(tree[0] / "walk/00002.png")
     with pytest.raises(DataError, match=rf"00002.png: .*{said}"):
         evaluate_folder(tree[0], dataset(tree[1]))
@@ -117,7 +119,7 @@ def test_predictions_that_do_not_fit(tree, pixels, said):
 # The probe
 
 
-def info(grid, patch=8, dim=24, blocks=(0,)):
+def info(grid: Any, patch: Any = 8, dim: Any = 24, blocks: Any = (0,)) -> Any:
     return ModelInfo(
         name="made-up-T8",
         family="made-up",
@@ -132,7 +134,7 @@ def info(grid, patch=8, dim=24, blocks=(0,)):
     )
 
 
-def show(probe, samples, tokens, at_once=4):
+def show(probe: Any, samples: Any, tokens: Any, at_once: Any = 4) -> Any:
     """The samples of one video with the tokens (frame, row, column, channel) of every block, whole frames."""
     grid = tuple(tokens.shape[1:3])
     patches = torch.cat([torch.full((len(tokens), 1, tokens.shape[-1]), 9.0), tokens.flatten(1, 2)], 1)  # CLS first
@@ -147,12 +149,12 @@ def show(probe, samples, tokens, at_once=4):
     return probe
 
 
-def sample(video, number, ids):
+def sample(video: Any, number: Any, ids: Any) -> Any:
     image = Image.new("RGB", ids.shape[::-1])
     return Sample(id=f"{video}/{number:05}", image=image, group=video, id_mask=lambda: ids)
 
 
-def tokens_of(masks, grid=(7, 9)):
+def tokens_of(masks: Any, grid: Any = (7, 9)) -> Any:
     """One channel for each id, and some noise."""
     random = torch.Generator().manual_seed(0)
     reduced = [np.asarray(Image.fromarray(ids % 255).resize(grid[::-1], Image.Resampling.NEAREST)) for ids in masks]
@@ -160,19 +162,19 @@ def tokens_of(masks, grid=(7, 9)):
     return torch.nn.functional.one_hot(ids, 4) + 0.1 * torch.rand((*ids.shape, 4), generator=random)
 
 
-def follow(masks, *, video="walk", **options):
+def follow(masks: Any, *, video: Any = "walk", **options: Any) -> Any:
     probe = VideoSegmentationProbe(VideoSegmentationOptions(**options), info((7, 9), 7, 4))
     return show(probe, [sample(video, number, ids) for number, ids in enumerate(masks)], tokens_of(masks))
 
 
-def values(result, metric, name=""):
+def values(result: Any, metric: Any, name: Any = "") -> Any:
     return [r.value for r in result.records if r.metric == metric and r.name == name]
 
 
 @pytest.mark.golden
 @pytest.mark.parametrize("at_once", [1, 4])
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_published_masks_and_scores(variant, at_once):
+def test_published_masks_and_scores(variant: Any, at_once: Any) -> None:
     window, top_k, context = (int(value) for value in PROPAGATED["variants"][variant])
     features = torch.from_numpy(PROPAGATED["features"])
     options = VideoSegmentationOptions(window=window, top_k=top_k, context=context, view="squash")
@@ -195,7 +197,7 @@ def test_published_masks_and_scores(variant, at_once):
                 assert values(result, "f-mean", name) == pytest.approx([METRICS["F_M"][row]], abs=1e-3)
 
 
-def test_objects_are_followed():
+def test_objects_are_followed() -> None:
     result = follow(moving(6)).compute()
     assert values(result, "j-mean")[0] > 0.6
     assert {r.name for r in result.records if r.metric == "f-recall"} == {"", "walk_1", "walk_2"}
@@ -204,7 +206,7 @@ def test_objects_are_followed():
     assert result.arrays["frame"].tolist() == [f"walk/{n:05}" for n in range(6)]
 
 
-def test_an_object_that_vanishes_and_returns():
+def test_an_object_that_vanishes_and_returns() -> None:
     masks = moving(6)
     masks[2:4][masks[2:4] == 2] = 0
     result = follow(masks).compute()
@@ -213,14 +215,14 @@ def test_an_object_that_vanishes_and_returns():
     assert set(j[[2, 3]]) <= {0.0, 1.0}  # nothing is there: all or nothing
 
 
-def test_a_video_that_begins_with_nothing():
+def test_a_video_that_begins_with_nothing() -> None:
     empty = follow(moving(5) * np.uint8(0), video="empty")
     assert {int(from_png(bytes(png.tolist())).max()) for png in empty.masks.rows(0)} == {0}
     with pytest.raises(DataError, match="no video begins with an object"):
         empty.compute()
 
 
-def test_void_is_no_object():
+def test_void_is_no_object() -> None:
     masks = moving(5)
     masks[0, :2], masks[2, :2] = 255, 255
     clean, probe = follow(moving(5)), follow(masks)
@@ -230,7 +232,7 @@ def test_void_is_no_object():
 
 
 @pytest.mark.parametrize("ids", [(1, 3), (2, 3)])
-def test_ids_that_occur_in_no_frame_are_no_objects(ids):
+def test_ids_that_occur_in_no_frame_are_no_objects(ids: Any) -> None:
     masks = moving(5)
     first, second = (masks == 1), (masks == 2)
     masks[first], masks[second] = ids
@@ -241,7 +243,7 @@ def test_ids_that_occur_in_no_frame_are_no_objects(ids):
     assert values(result, "j-and-f-mean") == pytest.approx(values(plain, "j-and-f-mean"))
 
 
-def test_an_object_that_comes_later_counts_as_lost():
+def test_an_object_that_comes_later_counts_as_lost() -> None:
     """An id below the largest of the first frame, which only later frames have."""
     masks = moving(5)
     masks[masks == 2] = 3
@@ -249,20 +251,20 @@ def test_an_object_that_comes_later_counts_as_lost():
     assert values(follow(masks).compute(), "j-mean", "walk_2") == pytest.approx([1 / 3])  # frame 1 of 1 to 3
 
 
-def test_ids_that_occur_in_no_frame_count_in_the_published_protocol():
+def test_ids_that_occur_in_no_frame_count_in_the_published_protocol() -> None:
     masks = moving(5)
     masks[masks == 2] = 3
     result = follow(masks, protocol="paper").compute()
     assert values(result, "j-mean", "walk_2") == values(result, "f-mean", "walk_2") == [1]
 
 
-def test_frames_may_have_odd_sizes():
+def test_frames_may_have_odd_sizes() -> None:
     masks = moving(3, (61, 43))
     assert from_png(bytes(follow(masks).masks.rows(0)[2].tolist())).shape == (43, 61)
 
 
 @pytest.mark.parametrize("frames", [1, 2])
-def test_a_video_without_a_frame_that_counts(frames):
+def test_a_video_without_a_frame_that_counts(frames: Any) -> None:
     """It is kept, and counts for nothing but as left out; where there is no other, that is an error."""
     short = follow(moving(frames))
     with pytest.raises(DataError, match="no video has three frames"):
@@ -280,7 +282,7 @@ def test_a_video_without_a_frame_that_counts(frames):
     assert [record.value for record in together.records if record.metric == "objects-left-out"] == [2]
 
 
-def test_videos_do_not_remember_one_another():
+def test_videos_do_not_remember_one_another() -> None:
     once, probe = follow(moving(4)), follow(moving(4, objects=3), video="other")
     masks = moving(4)
     probe = VideoSegmentationProbe(probe.options, probe.model)
@@ -292,7 +294,7 @@ def test_videos_do_not_remember_one_another():
         assert torch.equal(again, expected)
 
 
-def test_a_frame_of_another_shape_is_named():
+def test_a_frame_of_another_shape_is_named() -> None:
     samples = [sample("walk", 0, moving(1)[0]), sample("walk", 1, moving(1)[0])]
     probe = VideoSegmentationProbe(VideoSegmentationOptions(), info((7, 9), 7, 4))
     own = [torch.ones(7, 9, dtype=torch.bool), torch.ones(6, 9, dtype=torch.bool)]
@@ -303,19 +305,19 @@ def test_a_frame_of_another_shape_is_named():
         )
 
 
-def test_a_mask_of_another_size_is_named():
+def test_a_mask_of_another_size_is_named() -> None:
     wrong = Sample(id="walk/00000", image=Image.new("RGB", (50, 35)), group="walk", id_mask=lambda: moving(1)[0])
     with pytest.raises(DataError, match="walk/00000: the mask has 49 x 35 pixels, and the frame 50 x 35"):
         show(VideoSegmentationProbe(VideoSegmentationOptions(), info((7, 9), 7, 4)), [wrong], tokens_of(moving(1)))
 
 
-def test_a_frame_without_mask_is_named():
+def test_a_frame_without_mask_is_named() -> None:
     bare = Sample(id="walk/00000", image=Image.new("RGB", (49, 35)), group="walk")
     with pytest.raises(DataError, match="'walk/00000' has no mask"):
         show(VideoSegmentationProbe(VideoSegmentationOptions(), info((7, 9), 7, 4)), [bare], tokens_of(moving(1)))
 
 
-def test_tokens_that_are_not_finite_are_named():
+def test_tokens_that_are_not_finite_are_named() -> None:
     masks = moving(2)
     tokens = tokens_of(masks)
     tokens[1, 3, 3, 0] = torch.nan
@@ -333,12 +335,12 @@ def test_tokens_that_are_not_finite_are_named():
         ({"view": "squash", "protocol": "paper"}, "squash"),
     ],
 )
-def test_the_view_follows_the_options(options, view):
+def test_the_view_follows_the_options(options: Any, view: Any) -> None:
     assert VideoSegmentationProbe.view_for(VideoSegmentationOptions(**options)) == view
 
 
 @pytest.mark.parametrize("options", [{"view": "squash", "masks": "all"}, {"masks": "none"}, {"shown": 0, "context": 0}])
-def test_it_keeps_the_contract_whatever_the_options(options):
+def test_it_keeps_the_contract_whatever_the_options(options: Any) -> None:
     (spec,) = vitan_analyses.video_segmentation.vitan_probes()
     check_probe(spec, **options)
 
@@ -347,14 +349,14 @@ def test_it_keeps_the_contract_whatever_the_options(options):
 
 
 class Silent:
-    def begin(self, title, total): ...
-    def advance(self, images): ...
-    def end(self): ...
-    def note(self, text): ...
-    def download(self, description, done, total): ...
+    def begin(self, title: Any, total: Any) -> None: ...
+    def advance(self, images: Any) -> None: ...
+    def end(self) -> None: ...
+    def note(self, text: Any) -> None: ...
+    def download(self, description: Any, done: Any, total: Any) -> None: ...
 
 
-def run(tmp_path, root, **options):
+def run(tmp_path: Path, root: Any, **options: Any) -> Any:
     plugins = toy_plugins()
     plugins.register(Provider("video", "1.0"), "video", vitan_analyses.video_segmentation)
     plugins.register(Provider("davis", "1.0"), "davis", vitan_datasets.davis2017)
@@ -370,7 +372,7 @@ def run(tmp_path, root, **options):
     return outcome
 
 
-def test_a_sweep_is_one_pass_and_its_files_are_what_the_evaluator_takes(tmp_path):
+def test_a_sweep_is_one_pass_and_its_files_are_what_the_evaluator_takes(tmp_path: Path) -> None:
     root = write_videos(tmp_path / "davis", {"walk": moving(4), "run": moving(5, (45, 33), 1), "alone": moving(1)})
     outcome = run(tmp_path, root, masks="all")
     drawings = list(draw([outcome.drawable]))
@@ -392,7 +394,7 @@ def test_a_sweep_is_one_pass_and_its_files_are_what_the_evaluator_takes(tmp_path
     assert next(iter(draw([outcome.drawable, outcome.drawable]))).name == "compare-video-segmentation"
 
 
-def test_only_the_best_block_leaves_masks(tmp_path):
+def test_only_the_best_block_leaves_masks(tmp_path: Path) -> None:
     outcome = run(tmp_path, write_videos(tmp_path / "davis", {"walk": moving(4)}), shown=0)
     means = values(outcome.result, "j-and-f-mean")
     assert outcome.result.arrays["mask-block"].tolist() == [int(np.argmax(means))]

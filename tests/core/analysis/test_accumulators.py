@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 from itertools import permutations
+from typing import Any
 
 import pytest
 import torch
@@ -12,7 +13,7 @@ from vitan.analysis.accumulators import PerImage, Ragged, Sum
 from vitan.errors import RecordingError
 
 
-def test_a_sum_by_hand():
+def test_a_sum_by_hand() -> None:
     total = Sum()
     total.add(3, torch.tensor([[1.5, -2.0], [0.25, 0.0]]))
     total.add(3, torch.tensor([[0.25, -1.0]]))
@@ -22,7 +23,7 @@ def test_a_sum_by_hand():
     assert total.keys() == [3]
 
 
-def test_order_and_grouping_do_not_change_a_bit():
+def test_order_and_grouping_do_not_change_a_bit() -> None:
     rows = torch.randn(9, 50, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) * 10.0 ** torch.arange(
         -6, 3
     ).view(9, 1)
@@ -42,7 +43,7 @@ def test_order_and_grouping_do_not_change_a_bit():
         assert all(torch.equal(merged.state()[key], whole.state()[key]) for key in whole.state())
 
 
-def test_the_sum_is_exact():
+def test_the_sum_is_exact() -> None:
     rows = torch.randn(2000, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
     total = Sum()
     for chunk in rows.split(17):
@@ -51,7 +52,7 @@ def test_the_sum_is_exact():
     assert total.total(0).tolist() == pytest.approx(exact, abs=1e-15, rel=1e-15)
 
 
-def test_half_precision_does_not_lose_mass():
+def test_half_precision_does_not_lose_mass() -> None:
     """The published accumulators took the dtype of the input; 2500 batches lost four fifths of the mass."""
     row = torch.full((2, 4), 0.3, dtype=torch.float16)
     total = Sum()
@@ -61,18 +62,18 @@ def test_half_precision_does_not_lose_mass():
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf"), 5e12])
-def test_what_cannot_be_summed_is_an_error(bad):
+def test_what_cannot_be_summed_is_an_error(bad: Any) -> None:
     with pytest.raises(RecordingError, match="block 2"):
         Sum().add(2, torch.tensor([[1.0, bad]]))
 
 
-def test_more_rows_than_one_chunk():
+def test_more_rows_than_one_chunk() -> None:
     total = Sum()
     total.add(0, torch.full((5000, 1), 1 - 2.0**-40, dtype=torch.float64))
     assert total.total(0).item() == 5000 * (1 - 2.0**-40)
 
 
-def test_rows_come_back_in_order():
+def test_rows_come_back_in_order() -> None:
     first, second = PerImage(), PerImage()
     first.add(1, [4, 0], torch.tensor([[4.0], [0.0]]))
     second.add(1, [2], torch.tensor([[2.0]]))
@@ -82,7 +83,7 @@ def test_rows_come_back_in_order():
 
 
 @pytest.mark.parametrize("size", [1, 2, 100])
-def test_some_rows_come_in_runs(size):
+def test_some_rows_come_in_runs(size: Any) -> None:
     kept, other = PerImage(), PerImage()
     kept.add(0, [7, 1, 4], torch.tensor([[7.0], [1.0], [4.0]]))
     other.add(0, [0, 9], torch.tensor([[0.0], [9.0]]))
@@ -95,7 +96,7 @@ def test_some_rows_come_in_runs(size):
 
 
 @pytest.mark.parametrize("kind", [Sum, PerImage])
-def test_state_survives_saving(kind):
+def test_state_survives_saving(kind: Any) -> None:
     made, loaded = kind(), kind()
     for key in (0, 11):
         rows = torch.arange(6.0).view(3, 2) + key
@@ -105,14 +106,14 @@ def test_state_survives_saving(kind):
     assert all(torch.equal(loaded.state()[key], made.state()[key]) for key in made.state())
 
 
-def _ragged(*images):
+def _ragged(*images: Any) -> Any:
     """Rows (count, 2) that tell the image and their place in it, with as many as the image's number."""
     ragged = Ragged()
     ragged.add(4, images, [torch.tensor([[image, i] for i in range(image)]).reshape(image, 2) for image in images])
     return ragged
 
 
-def test_ragged_rows_come_back_by_image_whatever_the_shards():
+def test_ragged_rows_come_back_by_image_whatever_the_shards() -> None:
     whole, late = _ragged(0, 1, 2, 3), _ragged(3, 0)
     late.merge(_ragged(2))
     late.merge(_ragged(1))
@@ -124,6 +125,6 @@ def test_ragged_rows_come_back_by_image_whatever_the_shards():
         assert [rows.tolist() for rows in ragged.rows(4)] == [[], [[1, 0]], [[2, 0], [2, 1]], [[3, 0], [3, 1], [3, 2]]]
 
 
-def test_ragged_takes_a_tensor_for_each_image():
+def test_ragged_takes_a_tensor_for_each_image() -> None:
     with pytest.raises(ValueError, match="1 tensors for 2 images"):
         Ragged().add(0, [0, 1], [torch.zeros(3)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from base64 import b64decode
 from io import BytesIO
+from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -22,12 +23,12 @@ def _plot() -> Plot:
     return Plot(name="a line", figure=figure)
 
 
-def test_a_picture_keeps_its_pixels_in_a_notebook():
+def test_a_picture_keeps_its_pixels_in_a_notebook() -> None:
     shown = Image.open(BytesIO(Picture(name="p", pixels=PIXELS)._repr_png_()))
     assert np.array_equal(np.asarray(shown), PIXELS)
 
 
-def test_what_a_notebook_shows_is_what_is_saved(tmp_path):
+def test_what_a_notebook_shows_is_what_is_saved(tmp_path: Path) -> None:
     plot, picture = _plot(), Picture(name="p", pixels=PIXELS)
     film = Animation(name="f", frames=[PIXELS, 255 - PIXELS])
     png, same, gif = save([plot, picture, film], tmp_path)
@@ -39,7 +40,7 @@ def test_what_a_notebook_shows_is_what_is_saved(tmp_path):
     assert (tmp_path / "a_line.svg").is_file()
 
 
-def test_several_are_shown_by_name_and_files_by_name_alone():
+def test_several_are_shown_by_name_and_files_by_name_alone() -> None:
     page = Drawings([_plot(), Picture(name="<p>", pixels=PIXELS), File(name="t.csv", content=b"secret")])._repr_html_()
     assert page.count("data:image/png;base64,") == 2
     assert "&lt;p&gt;" in page

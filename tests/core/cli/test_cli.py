@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -101,20 +102,20 @@ def test_completion_survives_a_bad_plugin_file() -> None:
     assert ShellComplete(main, {}, "vitan", "X").get_completions(["-p", "nothing.py", "show"], "") == []
 
 
-def test_completion_scripts(bare) -> None:
+def test_completion_scripts(bare: Any) -> None:
     for shell in ("zsh", "fish"):
         assert "_VITAN_COMPLETE" in bare("completion", shell).out
     assert bare("completion", "tcsh").code == 2
 
 
-def test_alone_it_shows_help(bare) -> None:
+def test_alone_it_shows_help(bare: Any) -> None:
     ran = bare()
     assert (ran.code, ran.err) == (0, "")
     assert "Commands:" in ran.out
     assert ran.out == bare("--help").out
 
 
-def test_version(bare) -> None:
+def test_version(bare: Any) -> None:
     import vitan
 
     assert bare("--version").out == f"vitan {vitan.__version__}\n"
@@ -140,7 +141,7 @@ def test_a_reader_that_stops_reading_is_no_error() -> None:
     assert ran.stderr == ""
 
 
-def test_list_shows_names_summaries_and_providers(vitan) -> None:
+def test_list_shows_names_summaries_and_providers(vitan: Any) -> None:
     out = vitan("list").out
     assert "models (5)" in out  # four models and a catalog
     assert "analyses (3)" in out
@@ -154,7 +155,7 @@ def test_list_shows_names_summaries_and_providers(vitan) -> None:
     assert "toy-A8" not in only
 
 
-def test_list_json(vitan) -> None:
+def test_list_json(vitan: Any) -> None:
     found = json.loads(vitan("list", "--json").out)
     assert set(found) == {"models", "analyses", "datasets"}
     first = found["models"][0]
@@ -166,7 +167,7 @@ def test_list_json(vitan) -> None:
     assert found["datasets"][0]["licence"] == "CC0-1.0"
 
 
-def test_list_json_of_plugins_has_the_failures(vitan, install) -> None:
+def test_list_json_of_plugins_has_the_failures(vitan: Any, install: Any) -> None:
     install("extra_broken", "import no_such_module_anywhere\n")
     found = json.loads(vitan("list", "plugins", "--json").out)["plugins"]
     assert [(each["module"].rpartition("/")[2], each["specs"]) for each in found] == [
@@ -177,7 +178,7 @@ def test_list_json_of_plugins_has_the_failures(vitan, install) -> None:
     assert "no_such_module_anywhere" in found[1]["error"]
 
 
-def test_a_failed_plugin_is_one_line_and_stops_nothing(vitan, install) -> None:
+def test_a_failed_plugin_is_one_line_and_stops_nothing(vitan: Any, install: Any) -> None:
     install("extra_broken", "raise RuntimeError('two\\nlines')\n")
     install("extra_good", CLASHING)
     ran = vitan("list", "models")
@@ -188,7 +189,7 @@ def test_a_failed_plugin_is_one_line_and_stops_nothing(vitan, install) -> None:
     assert "another" in ran.out
 
 
-def test_clashes_are_marked_and_can_be_told_apart(vitan, install) -> None:
+def test_clashes_are_marked_and_can_be_told_apart(vitan: Any, install: Any) -> None:
     install("extra_good", CLASHING)
     out = vitan("list", "models").out
     assert out.count("clash") == 2
@@ -200,7 +201,7 @@ def test_clashes_are_marked_and_can_be_told_apart(vitan, install) -> None:
 
 
 @pytest.mark.parametrize(("text", "why"), [(None, "no such file"), ("x = 1\n", "no hook"), ("1 +", "SyntaxError")])
-def test_a_plugin_file_that_cannot_be_used_is_an_error(bare, tmp_path: Path, text: str | None, why: str) -> None:
+def test_a_plugin_file_that_cannot_be_used_is_an_error(bare: Any, tmp_path: Path, text: str | None, why: str) -> None:
     file = tmp_path / "mine.py"
     if text is not None:
         file.write_text(text)
@@ -210,7 +211,7 @@ def test_a_plugin_file_that_cannot_be_used_is_an_error(bare, tmp_path: Path, tex
     assert why in ran.err
 
 
-def test_unexpected_errors_keep_their_traceback(vitan, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unexpected_errors_keep_their_traceback(vitan: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     from vitan.cli import main
 
     monkeypatch.setattr(sys.modules["vitan.cli.commands.show"], "_find", lambda *_: 1 / 0)
@@ -218,7 +219,7 @@ def test_unexpected_errors_keep_their_traceback(vitan, monkeypatch: pytest.Monke
         main(["-p", str(TOYS), "show", "mean"], prog_name="vitan")
 
 
-def test_show_an_analysis(vitan) -> None:
+def test_show_an_analysis(vitan: Any) -> None:
     out = vitan("show", "MEAN").out
     assert "mean · analysis · toys.py" in out
     assert "The mean of what a block puts out." in out
@@ -229,7 +230,7 @@ def test_show_an_analysis(vitan) -> None:
     assert "nobody, 2020" in out
 
 
-def test_show_a_model(vitan) -> None:
+def test_show_a_model(vitan: Any) -> None:
     out = vitan("show", "toya").out
     assert "toy-A8 · model" in out
     assert "ViT-Toy, patch 8, image size 32" in out
@@ -243,7 +244,7 @@ def test_show_a_model(vitan) -> None:
     assert "own state dict" in out
 
 
-def test_show_a_dataset_and_a_catalog(vitan) -> None:
+def test_show_a_dataset_and_a_catalog(vitan: Any) -> None:
     out = vitan("show", "dots").out
     assert "CC0-1.0" in out
     assert "--n INTEGER  [default: 6; 0 <= n <= 50]" in out
@@ -254,7 +255,7 @@ def test_show_a_dataset_and_a_catalog(vitan) -> None:
     assert "toys have no 'huge'" in ran.err
 
 
-def test_show_everything_of_that_name(vitan, install) -> None:
+def test_show_everything_of_that_name(vitan: Any, install: Any) -> None:
     install(
         "extra_same",
         "from vitan import DatasetSpec, hookimpl\n"
@@ -266,7 +267,7 @@ def test_show_everything_of_that_name(vitan, install) -> None:
     assert "options  none" in out
 
 
-def test_show_json(vitan) -> None:
+def test_show_json(vitan: Any) -> None:
     (about,) = json.loads(vitan("show", "mean", "--json").out)
     assert about["kind"] == "analysis"
     assert about["options"][0] == {
@@ -280,7 +281,7 @@ def test_show_json(vitan) -> None:
     }
 
 
-def test_show_what_does_not_exist(vitan) -> None:
+def test_show_what_does_not_exist(vitan: Any) -> None:
     ran = vitan("show", "meen")
     assert (ran.code, ran.out) == (2, "")
     assert ran.err == "error: nothing is called 'meen'. Did you mean mean? 'vitan list' shows all names.\n"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from vitan.engine import runner
 
 
 @pytest.fixture
-def two(vitan, monkeypatch):
+def two(vitan: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two models run one after the other; from then on no model may be loaded."""
     for name in ("toy-A8", "toy-B8"):
         assert vitan("run", "mean", "-m", name, "-d", "dots").code == 0
@@ -21,7 +22,7 @@ def two(vitan, monkeypatch):
 
 
 @pytest.mark.usefixtures("two")
-def test_models_that_were_run_apart_are_drawn_and_tabulated_together(vitan):
+def test_models_that_were_run_apart_are_drawn_and_tabulated_together(vitan: Any) -> None:
     ran = vitan("compare")
     assert ran.code == 0, ran.err
     assert "toy-A8" in ran.out
@@ -34,13 +35,13 @@ def test_models_that_were_run_apart_are_drawn_and_tabulated_together(vitan):
 
 
 @pytest.mark.usefixtures("two")
-def test_neither_the_dataset_nor_the_weights_are_needed(vitan):
+def test_neither_the_dataset_nor_the_weights_are_needed(vitan: Any) -> None:
     plan = Path("results/toy-A8/dots/mean/plan.yaml")
     plan.write_text(plan.read_text().replace("name: dots", "name: gone"))
     assert vitan("compare").code == 0
 
 
-def test_results_on_other_images_are_refused_by_name(vitan):
+def test_results_on_other_images_are_refused_by_name(vitan: Any) -> None:
     vitan("run", "mean", "-m", "toy-A8", "-d", "dots")
     vitan("run", "mean", "-m", "toy-B8", "-d", "dots", "--limit", "4", "--mean.limit", "2")
     ran = vitan("compare")
@@ -53,7 +54,7 @@ def test_results_on_other_images_are_refused_by_name(vitan):
     assert "batch size (8 and 3), kind (plain and squared)" in vitan("compare").err
 
 
-def test_what_cannot_be_compared_says_why(vitan):
+def test_what_cannot_be_compared_says_why(vitan: Any) -> None:
     assert "results holds no results; 'vitan run' makes some" in vitan("compare").err
     vitan("run", "mean", "-m", "toy-A8", "-d", "dots")
     assert "holds no analysis of two models on one dataset; run a second model first" in vitan("compare").err
@@ -65,13 +66,13 @@ def test_what_cannot_be_compared_says_why(vitan):
     assert "results/toy-B8/dots/mean is incomplete or of an older version" in ran.err
 
 
-def test_what_models_have_between_them_needs_only_their_states(bare, tmp_path):
+def test_what_models_have_between_them_needs_only_their_states(bare: Any, tmp_path: Path) -> None:
     """The comparison of stored states equals that of one run."""
     toys = Path(__file__).with_name("toys.py")
     (tmp_path / "cka.py").write_text("from vitan_analyses.cka import vitan_probes\n")
     plugins = ("-p", toys, "-p", tmp_path / "cka.py")
 
-    def run(*words):
+    def run(*words: Any) -> Any:
         ran = bare(*plugins, *words)
         assert ran.code == 0, ran.err
         return ran

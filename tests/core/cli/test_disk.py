@@ -31,7 +31,9 @@ def _full(*_: Any, **__: Any) -> None:
 
 
 @pytest.mark.parametrize(("named", "function"), WRITES)
-def test_every_write_names_the_file_and_the_way_out(vitan, monkeypatch, named: str, function: str) -> None:
+def test_every_write_names_the_file_and_the_way_out(
+    vitan: Any, monkeypatch: pytest.MonkeyPatch, named: str, function: str
+) -> None:
     monkeypatch.setattr(function, _full)
     ran = vitan(*RUN)
     assert ran.code == 1
@@ -41,7 +43,7 @@ def test_every_write_names_the_file_and_the_way_out(vitan, monkeypatch, named: s
     assert list(Path("results").rglob(".*")) == []
 
 
-def test_what_was_computed_is_kept_when_the_disk_is_full(vitan, monkeypatch) -> None:
+def test_what_was_computed_is_kept_when_the_disk_is_full(vitan: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         patch.setattr("vitan.results.write.write_result", _full)
         assert vitan(*RUN).code == 1
@@ -50,7 +52,9 @@ def test_what_was_computed_is_kept_when_the_disk_is_full(vitan, monkeypatch) -> 
     assert "reused stored state" in again.err
 
 
-def test_a_comparison_that_does_not_fit_is_named_and_takes_nothing_with_it(vitan, monkeypatch) -> None:
+def test_a_comparison_that_does_not_fit_is_named_and_takes_nothing_with_it(
+    vitan: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from vitan.results import write
 
     real = write.replacing_folder
@@ -80,7 +84,7 @@ def test_output_that_cannot_be_written_is_one_line(args: tuple[str, ...]) -> Non
     assert ran.stderr == "error: the output cannot be written: No space left on device\n"
 
 
-def test_being_told_to_end_is_an_interruption(vitan, monkeypatch) -> None:
+def test_being_told_to_end_is_an_interruption(vitan: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """SIGTERM in the middle of writing: code 130, a line, no half-written folder, and the handler is put back."""
     before = signal.getsignal(signal.SIGTERM)
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 PLUGIN = """
@@ -48,13 +51,13 @@ def vitan_datasets():
 
 
 @pytest.fixture
-def export(tmp_path, vitan):
+def export(tmp_path: Path, vitan: Any) -> Any:
     plugin = tmp_path / "letters.py"
     plugin.write_text(PLUGIN)
     return lambda *args: vitan("-p", plugin, "export", *args)
 
 
-def test_export_writes_a_layout(tmp_path, export) -> None:
+def test_export_writes_a_layout(tmp_path: Path, export: Any) -> None:
     folder = tmp_path / "deep" / "out"
     ran = export("letters", "--layout", "each", "-o", folder, "--count", 2, "--letters.layout", "x")
     assert ran.code == 0, ran.err
@@ -63,13 +66,13 @@ def test_export_writes_a_layout(tmp_path, export) -> None:
     assert [path.name for path in folder.parent.iterdir()] == ["out"]  # nothing is left of the temporary folder
 
 
-def test_export_into_an_empty_folder_or_one_named_by_the_layout(tmp_path, export) -> None:
+def test_export_into_an_empty_folder_or_one_named_by_the_layout(tmp_path: Path, export: Any) -> None:
     (tmp_path / "out").mkdir()
     assert export("letters", "--layout", "each", "-o", tmp_path / "out").code == 0
     assert export("letters", "--layout", "each").out.startswith("each: 3 pictures")
 
 
-def test_export_replaces_nothing(tmp_path, export) -> None:
+def test_export_replaces_nothing(tmp_path: Path, export: Any) -> None:
     (tmp_path / "mine.txt").write_text("mine")
     ran = export("letters", "--layout", "each", "-o", tmp_path)
     assert ran.code == 2
@@ -80,7 +83,7 @@ def test_export_replaces_nothing(tmp_path, export) -> None:
     assert (tmp_path / "mine.txt").read_text() == "mine"
 
 
-def test_a_failed_export_leaves_nothing(tmp_path, export) -> None:
+def test_a_failed_export_leaves_nothing(tmp_path: Path, export: Any) -> None:
     folder = tmp_path / "out"
     ran = export("letters", "--layout", "broken", "-o", folder)
     assert ran.code == 1
@@ -101,13 +104,13 @@ def test_a_failed_export_leaves_nothing(tmp_path, export) -> None:
         ((), "Missing argument 'DATASET'"),
     ],
 )
-def test_what_export_refuses(export, words, said) -> None:
+def test_what_export_refuses(export: Any, words: Any, said: Any) -> None:
     ran = export(*words)
     assert ran.code == 2
     assert said in ran.err
 
 
-def test_help_lists_layouts_and_options(export) -> None:
+def test_help_lists_layouts_and_options(export: Any) -> None:
     ran = export("letters", "--help")
     assert ran.code == 0
     assert "A file for each, with its letter." in ran.out

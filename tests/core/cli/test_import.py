@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -33,14 +34,14 @@ def vitan_models():
 
 
 @pytest.fixture
-def bare(bare, tmp_path: Path):
+def bare(bare: Any, tmp_path: Path) -> Any:
     """The command with the importer, and an untrained model."""
     plugin = tmp_path / "importer.py"
     plugin.write_text(PLUGIN)
     return lambda *args: bare("-p", plugin, *args)
 
 
-def test_published_results_are_read_and_tabulated(bare, all_results, tmp_path) -> None:
+def test_published_results_are_read_and_tabulated(bare: Any, all_results: Any, tmp_path: Path) -> None:
     (all_results / "DINO-ViT-B-16-224/notes.pkl").write_bytes(b"")
     ran = bare("import", all_results)
     assert ran.code == 0, ran.err
@@ -58,20 +59,20 @@ def test_published_results_are_read_and_tabulated(bare, all_results, tmp_path) -
     ]
 
 
-def test_where_nothing_can_be_written_is_named(bare, all_results, tmp_path) -> None:
+def test_where_nothing_can_be_written_is_named(bare: Any, all_results: Any, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     ran = bare("import", all_results, "-o", tmp_path / "file")
     assert ran.code == 2
     assert "file: nothing can be written there (Not a directory); choose another" in ran.err
 
 
-def test_what_is_asked_for_in_vain_is_named_beside_what_there_is(bare, all_results) -> None:
+def test_what_is_asked_for_in_vain_is_named_beside_what_there_is(bare: Any, all_results: Any) -> None:
     bare("import", all_results)
     assert bare("table", "-a", "foo").err.endswith("no best block of foo; there are knn\n")
     assert "no best block of foo; there are knn-top1" in bare("table", "--metric", "foo").err
 
 
-def test_the_published_way_averages_untrained_models(bare, all_results) -> None:
+def test_the_published_way_averages_untrained_models(bare: Any, all_results: Any) -> None:
     bare("import", all_results, "-o", "elsewhere")
     ran = bare("table", "elsewhere", "--published", "--json", "--analysis", "knn")
     found = {(row["model"], row["metric"]): (row["block"], row["value"]) for row in json.loads(ran.out)}
@@ -79,14 +80,14 @@ def test_the_published_way_averages_untrained_models(bare, all_results) -> None:
     assert found["dino-B16", "knn-top5"] == (1, 60.0)
 
 
-def test_a_run_has_no_best_block_where_no_direction_is_better(vitan) -> None:
+def test_a_run_has_no_best_block_where_no_direction_is_better(vitan: Any) -> None:
     assert vitan("run", "mean", "-m", "toy-A8", "-d", "dots").code == 0
     ran = vitan("table")
     assert ran.code == 2
     assert "which direction is better" in ran.err
 
 
-def test_nothing_to_read_is_said(bare, tmp_path) -> None:
+def test_nothing_to_read_is_said(bare: Any, tmp_path: Path) -> None:
     assert bare("table", tmp_path / "none").code == 1
     ran = bare("import", tmp_path / "none")
     assert ran.code == 1

@@ -6,6 +6,7 @@ import csv
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -44,7 +45,7 @@ def _plan(**parts: object) -> Path:
     return path
 
 
-def test_one_model(vitan, monkeypatch) -> None:
+def test_one_model(vitan: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vitan.cli.progress._NOTHING", 0)  # six toy images take no time to speak of
     ran = vitan(*RUN)
     assert ran.code == 0, ran.err
@@ -66,7 +67,7 @@ def test_one_model(vitan, monkeypatch) -> None:
     assert Path("results/toy-A8/dots/mean/overview.png").is_file()
 
 
-def test_the_mean_is_that_of_the_model(vitan, tmp_path: Path) -> None:
+def test_the_mean_is_that_of_the_model(vitan: Any, tmp_path: Path) -> None:
     """The whole chain against the toy model run by hand."""
     import importlib.util
 
@@ -91,7 +92,7 @@ def test_the_mean_is_that_of_the_model(vitan, tmp_path: Path) -> None:
         assert _value("mean", block=str(block), head="") == pytest.approx(expected, abs=1e-5)
 
 
-def test_no_figures_and_output(vitan) -> None:
+def test_no_figures_and_output(vitan: Any) -> None:
     ran = vitan(*RUN, "--no-figures", "-o", "else/where")
     assert ran.code == 0
     assert "pictures" not in ran.out
@@ -99,7 +100,7 @@ def test_no_figures_and_output(vitan) -> None:
     assert not list(Path("else").rglob("*.png"))
 
 
-def test_options_reach_the_analysis_and_the_dataset(vitan) -> None:
+def test_options_reach_the_analysis_and_the_dataset(vitan: Any) -> None:
     ran = vitan(
         *RUN, "--mass", ".25", "--only", "1,2", "--only", "4", "--shout", "--cap=7", "--n", 3, "--kind", "squared"
     )
@@ -111,13 +112,13 @@ def test_options_reach_the_analysis_and_the_dataset(vitan) -> None:
     assert "3 images" in ran.out
 
 
-def test_options_may_come_before_the_analysis(vitan) -> None:
+def test_options_may_come_before_the_analysis(vitan: Any) -> None:
     ran = vitan("run", "--mass", ".25", "--n", 2, "-m", "toy-A8", "mean", "-d", "dots")
     assert ran.code == 0, ran.err
     assert _value("mass") == 0.25
 
 
-def test_an_option_that_two_analyses_have_is_named_after_its_analysis(vitan) -> None:
+def test_an_option_that_two_analyses_have_is_named_after_its_analysis(vitan: Any) -> None:
     ran = vitan(*RUN, "other", "--mean.mass", ".25", "--other.mass", "0.75", "--cap", 2)
     assert ran.code == 0, ran.err
     assert (_value("mass"), _value("other"), _value("cap")) == (0.25, 0.75, 2)
@@ -126,7 +127,7 @@ def test_an_option_that_two_analyses_have_is_named_after_its_analysis(vitan) -> 
     assert "--mass" in ran.err
 
 
-def test_the_long_form_of_an_option_always_holds(vitan) -> None:
+def test_the_long_form_of_an_option_always_holds(vitan: Any) -> None:
     ran = vitan(*RUN, "--mean.mass", ".25", "--no-mean.shout", "--dots.n", "2")
     assert ran.code == 0, ran.err
     assert (_value("mass"), _value("shout")) == (0.25, 0)
@@ -134,13 +135,13 @@ def test_the_long_form_of_an_option_always_holds(vitan) -> None:
     assert "--mean.mass" not in vitan(*RUN, "--help").out
 
 
-def test_an_option_named_like_one_of_the_command_takes_the_long_form(vitan) -> None:
+def test_an_option_named_like_one_of_the_command_takes_the_long_form(vitan: Any) -> None:
     ran = vitan("run", "mean", "--help")
     assert "--mean.limit" in ran.out
     assert ran.out.count("  --limit") == 1
 
 
-def test_none_unsets_an_option(vitan) -> None:
+def test_none_unsets_an_option(vitan: Any) -> None:
     plan = _plan(
         analyses=[{"name": "mean", "options": {"cap": 7}}], models=[{"name": "toy-A8"}], dataset={"name": "dots"}
     )
@@ -148,7 +149,7 @@ def test_none_unsets_an_option(vitan) -> None:
     assert _value("cap") == -1
 
 
-def test_help_shows_the_options_under_a_heading_each(vitan) -> None:
+def test_help_shows_the_options_under_a_heading_each(vitan: Any) -> None:
     out = vitan("run", "mean", "other", "-d", "dots", "--help").out
     assert out.index("Options of analysis mean:") < out.index("--mean.mass NUMBER")
     assert out.index("Options of analysis other:") < out.index("--other.mass NUMBER")
@@ -169,7 +170,7 @@ def test_a_wrong_item_of_a_list_is_one_mistake() -> None:
         validate(Few, {"k": []}, "few")
 
 
-def test_help_without_an_analysis_says_where_its_options_are(vitan) -> None:
+def test_help_without_an_analysis_says_where_its_options_are(vitan: Any) -> None:
     out = vitan("run", "--help").out
     assert "vitan run NAME --help" in out
     assert "mean of a block" in out
@@ -212,7 +213,7 @@ def test_help_without_an_analysis_says_where_its_options_are(vitan) -> None:
         (("--output", "/dev/null/x"), ("--output /dev/null/x", "nothing can be written")),
     ],
 )
-def test_wrong_input_names_flag_value_and_range(vitan, args: tuple[str, ...], parts: tuple[str, ...]) -> None:
+def test_wrong_input_names_flag_value_and_range(vitan: Any, args: tuple[str, ...], parts: tuple[str, ...]) -> None:
     ran = vitan(*RUN, *args)
     assert (ran.code, ran.out) == (2, ""), ran.err
     for part in parts:
@@ -220,7 +221,7 @@ def test_wrong_input_names_flag_value_and_range(vitan, args: tuple[str, ...], pa
     assert "Traceback" not in ran.err
 
 
-def test_all_wrong_options_are_named_at_once(vitan) -> None:
+def test_all_wrong_options_are_named_at_once(vitan: Any) -> None:
     err = vitan(*RUN, "--mass", "2", "--cap", "0").err
     assert "--mass" in err
     assert "--cap" in err
@@ -230,24 +231,24 @@ def test_all_wrong_options_are_named_at_once(vitan) -> None:
     ("args", "part"),
     [(("run",), "at least one analysis"), (("run", "mean", "-d", "dots"), "choose at least one model with --model")],
 )
-def test_what_is_missing_is_named(vitan, args: tuple[str, ...], part: str) -> None:
+def test_what_is_missing_is_named(vitan: Any, args: tuple[str, ...], part: str) -> None:
     ran = vitan(*args)
     assert ran.code == 2
     assert part in ran.err
 
 
-def test_a_misspelt_analysis_is_noticed_before_its_options(vitan) -> None:
+def test_a_misspelt_analysis_is_noticed_before_its_options(vitan: Any) -> None:
     err = vitan("run", "meen", "--mass", ".2", "-m", "toy-A8").err
     assert "no analysis is called 'meen'" in err
 
 
-def test_plugin_files_may_be_named_after_run(bare) -> None:
+def test_plugin_files_may_be_named_after_run(bare: Any) -> None:
     toys = Path(__file__).with_name("toys.py")
     ran = bare(*RUN, "-p", toys, "--mass", ".5", "--no-figures")
     assert ran.code == 0, ran.err
 
 
-def test_a_folder_that_exists_is_a_dataset(vitan, install) -> None:
+def test_a_folder_that_exists_is_a_dataset(vitan: Any, install: Any) -> None:
     install(
         "extra_folder",
         "from vitan import DatasetSpec, hookimpl\n"
@@ -279,7 +280,7 @@ def test_a_folder_that_exists_is_a_dataset(vitan, install) -> None:
     assert "needs --root: where" in ran.err
 
 
-def test_a_plan_runs_and_what_is_typed_overrides_it(vitan) -> None:
+def test_a_plan_runs_and_what_is_typed_overrides_it(vitan: Any) -> None:
     plan = _plan(
         analyses=[{"name": "mean", "options": {"mass": 0.25, "cap": 5}}, {"name": "other"}],
         models=[{"name": "toy-A8"}, {"name": "toy-B8"}],
@@ -302,7 +303,7 @@ def test_a_plan_runs_and_what_is_typed_overrides_it(vitan) -> None:
     assert values["cap"] == 5
 
 
-def test_the_plan_that_is_written_runs_again_to_the_same_numbers(vitan) -> None:
+def test_the_plan_that_is_written_runs_again_to_the_same_numbers(vitan: Any) -> None:
     assert vitan(*RUN, "--mass", ".25", "--blocks", "last", "--n", 4).code == 0
     before = _records()
     ran = vitan("run", "--plan", "results/toy-A8/dots/mean/plan.yaml", "-o", "again")
@@ -311,7 +312,7 @@ def test_the_plan_that_is_written_runs_again_to_the_same_numbers(vitan) -> None:
     assert {record["block"] for record in before} == {"1", ""}
 
 
-def test_weights_of_ones_own(vitan) -> None:
+def test_weights_of_ones_own(vitan: Any) -> None:
     import timm.models.vision_transformer as timm_vit
 
     torch.manual_seed(9)
@@ -325,7 +326,7 @@ def test_weights_of_ones_own(vitan) -> None:
     assert "toy-W8@mine-" in ran.out
 
 
-def test_several_models_get_a_row_each_and_a_comparison(vitan) -> None:
+def test_several_models_get_a_row_each_and_a_comparison(vitan: Any) -> None:
     ran = vitan(*RUN, "-m", "toy-B8", "-m", "toy-A8")
     assert ran.code == 0, ran.err
     lines = [line.split() for line in ran.out.splitlines()]
@@ -336,7 +337,7 @@ def test_several_models_get_a_row_each_and_a_comparison(vitan) -> None:
     assert max(map(len, ran.out.splitlines())) <= 80
 
 
-def test_one_model_that_fails_does_not_stop_the_others(vitan) -> None:
+def test_one_model_that_fails_does_not_stop_the_others(vitan: Any) -> None:
     ran = vitan("run", "mean", "-m", "toy-broken", "-m", "toy-A8", "-d", "dots")
     assert ran.code == 1
     assert {record["model"] for record in _records()} == {"toy-A8"}
@@ -347,7 +348,7 @@ def test_one_model_that_fails_does_not_stop_the_others(vitan) -> None:
     assert ran.err.splitlines()[-1] == "error: these weights are broken on purpose"
 
 
-def test_json(vitan) -> None:
+def test_json(vitan: Any) -> None:
     ran = vitan(*RUN, "-m", "toy-broken", "--json")
     assert ran.code == 1
     summary = json.loads(ran.out)
@@ -386,7 +387,7 @@ def vitan_probes():
 """
 
 
-def test_an_analysis_that_fails_leaves_the_others_their_results(vitan) -> None:
+def test_an_analysis_that_fails_leaves_the_others_their_results(vitan: Any) -> None:
     Path("failing.py").write_text(FAILING)
     ran = vitan("-p", "failing.py", "run", "mean", "failing", "-m", "toy-A8", "-d", "dots")
     assert ran.code == 1
@@ -403,7 +404,7 @@ BUGGY = FAILING.replace('raise OptionError("too few images for so many clusters"
 
 
 @pytest.mark.parametrize("debug", [["--debug"], []])
-def test_an_error_of_a_plugin_is_one_line_and_its_traceback_only_for_debug(vitan, debug) -> None:
+def test_an_error_of_a_plugin_is_one_line_and_its_traceback_only_for_debug(vitan: Any, debug: Any) -> None:
     Path("buggy.py").write_text(BUGGY)
     for analyses in (["failing"], ["mean", "failing"]):
         ran = vitan("-p", "buggy.py", "run", *analyses, "-m", "toy-A8", "-d", "dots", *debug)
@@ -415,7 +416,7 @@ def test_an_error_of_a_plugin_is_one_line_and_its_traceback_only_for_debug(vitan
 
 
 @pytest.mark.parametrize("place", [["--debug", "run", "nothing"], ["run", "nothing", "--debug"]])
-def test_any_command_shows_where_an_error_arose(vitan, place) -> None:
+def test_any_command_shows_where_an_error_arose(vitan: Any, place: Any) -> None:
     ran = vitan(*place)
     assert ran.code == 2
     assert "Traceback" in ran.err
@@ -423,7 +424,7 @@ def test_any_command_shows_where_an_error_arose(vitan, place) -> None:
     assert "Traceback" not in vitan("run", "nothing").err
 
 
-def test_an_unwritable_cache_is_said_before_anything_is_computed(vitan, monkeypatch) -> None:
+def test_an_unwritable_cache_is_said_before_anything_is_computed(vitan: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VITAN_CACHE", "/dev/null/cache")
     ran = vitan(*RUN)
     assert ran.code == 2
@@ -431,7 +432,7 @@ def test_an_unwritable_cache_is_said_before_anything_is_computed(vitan, monkeypa
     assert "set VITAN_CACHE" in ran.err
 
 
-def test_stored_state_is_reused_and_said_so(vitan) -> None:
+def test_stored_state_is_reused_and_said_so(vitan: Any) -> None:
     assert "reused" not in vitan(*RUN).err
     before = _records()
     assert "reused stored state; no forward pass needed" in vitan(*RUN, "--mass", ".25").err
@@ -441,7 +442,7 @@ def test_stored_state_is_reused_and_said_so(vitan) -> None:
     assert "mean: reused stored state" in vitan(*RUN, "other").err
 
 
-def test_an_unreadable_image_stops_or_is_skipped_counted_and_listed(vitan) -> None:
+def test_an_unreadable_image_stops_or_is_skipped_counted_and_listed(vitan: Any) -> None:
     ran = vitan(*RUN, "--bad", 2)
     assert ran.code == 1
     assert "dot2.png" in ran.err
@@ -452,12 +453,12 @@ def test_an_unreadable_image_stops_or_is_skipped_counted_and_listed(vitan) -> No
     assert "5 images" in ran.out
 
 
-def test_an_interruption_keeps_what_is_finished(vitan, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interruption_keeps_what_is_finished(vitan: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     from vitan.engine import runner
 
     real = runner.run_model
 
-    def second_is_interrupted(job, index, *rest):
+    def second_is_interrupted(job: Any, index: Any, *rest: Any) -> Any:
         if index == 1:
             raise KeyboardInterrupt
         return real(job, index, *rest)
@@ -483,10 +484,12 @@ def test_an_interruption_keeps_what_is_finished(vitan, monkeypatch: pytest.Monke
         (["cka", "residual"], "a smaller --cka.batch (cka) or a smaller --residual.batch (residual)"),
     ],
 )
-def test_too_little_memory_says_what_to_change(vitan, monkeypatch: pytest.MonkeyPatch, asked, advice) -> None:
+def test_too_little_memory_says_what_to_change(
+    vitan: Any, monkeypatch: pytest.MonkeyPatch, asked: Any, advice: Any
+) -> None:
     from vitan.engine import runner
 
-    def too_large(*_, **__):
+    def too_large(*_: Any, **__: Any) -> None:
         raise torch.cuda.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.delenv("VITAN_DISABLE_PLUGINS")
@@ -508,7 +511,7 @@ def test_bugs_keep_their_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("cuda", "mps", "expected"), [(True, True, "cuda"), (False, True, "mps"), (False, False, "cpu")]
 )
-def test_the_device_is_the_best_there_is(monkeypatch, cuda: bool, mps: bool, expected: str) -> None:
+def test_the_device_is_the_best_there_is(monkeypatch: pytest.MonkeyPatch, cuda: bool, mps: bool, expected: str) -> None:
     from vitan.engine.job import best_device
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
@@ -516,7 +519,7 @@ def test_the_device_is_the_best_there_is(monkeypatch, cuda: bool, mps: bool, exp
     assert best_device() == expected
 
 
-def test_a_plan_that_leaves_the_device_open_gets_the_best_one(vitan) -> None:
+def test_a_plan_that_leaves_the_device_open_gets_the_best_one(vitan: Any) -> None:
     plan = Path("plan.yaml")
     plan.write_text("analyses: [mean]\nmodels: [toy-A8]\ndataset: dots\n")
     assert "cpu" in vitan("validate", plan).out
@@ -526,7 +529,7 @@ def test_a_plan_that_leaves_the_device_open_gets_the_best_one(vitan) -> None:
     assert "device: cpu" in Path("results/toy-A8/dots/mean/plan.yaml").read_text()
 
 
-def test_no_bytes_of_progress_go_to_stdout(vitan, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_bytes_of_progress_go_to_stdout(vitan: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     ran = vitan(*RUN, "--json")
     json.loads(ran.out)
     assert sys.stdout.isatty() is False

@@ -34,13 +34,13 @@ def vitan_probes():
 
 
 @pytest.fixture
-def few_packages(monkeypatch: pytest.MonkeyPatch):
+def few_packages(monkeypatch: pytest.MonkeyPatch) -> Any:
     doctor = sys.modules["vitan.cli.commands.doctor"]
     monkeypatch.setattr(doctor, "PACKAGES", {"pillow": "PIL.Image", "torch": "torch"})
     return doctor
 
 
-def test_doctor_finds_nothing_wrong(vitan, few_packages) -> None:
+def test_doctor_finds_nothing_wrong(vitan: Any, few_packages: Any) -> None:
     ran = vitan("doctor")
     assert ran.code == 0, ran.out
     assert "all is well" in ran.out
@@ -49,7 +49,7 @@ def test_doctor_finds_nothing_wrong(vitan, few_packages) -> None:
     assert torch.__version__.partition("+")[0] in ran.out
 
 
-def test_doctor_shows_the_traceback_of_a_failed_plugin(vitan, few_packages, install) -> None:
+def test_doctor_shows_the_traceback_of_a_failed_plugin(vitan: Any, few_packages: Any, install: Any) -> None:
     install("extra_broken", "def inner():\n    raise RuntimeError('on purpose')\ninner()\n")
     ran = vitan("doctor")
     assert ran.code == 1
@@ -58,7 +58,9 @@ def test_doctor_shows_the_traceback_of_a_failed_plugin(vitan, few_packages, inst
     assert ran.err == ""
 
 
-def test_doctor_names_heavy_plugins_and_clashes(vitan, few_packages, install, monkeypatch) -> None:
+def test_doctor_names_heavy_plugins_and_clashes(
+    vitan: Any, few_packages: Any, install: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, "sklearn", None)  # so that what the plugin puts there is taken away again
     monkeypatch.delitem(sys.modules, "sklearn")
     install(
@@ -81,7 +83,9 @@ def test_doctor_names_heavy_plugins_and_clashes(vitan, few_packages, install, mo
         (OSError("bad"), "cannot be imported: OSError: bad"),
     ],
 )
-def test_doctor_says_what_a_broken_package_needs(vitan, few_packages, monkeypatch, error: Exception, part: str) -> None:
+def test_doctor_says_what_a_broken_package_needs(
+    vitan: Any, few_packages: Any, monkeypatch: pytest.MonkeyPatch, error: Exception, part: str
+) -> None:
     real = importlib.import_module
 
     def broken(name: str, *rest: object) -> object:
@@ -97,7 +101,7 @@ def test_doctor_says_what_a_broken_package_needs(vitan, few_packages, monkeypatc
     assert "broken" in ran.out
 
 
-def test_verify(vitan, install) -> None:
+def test_verify(vitan: Any, install: Any) -> None:
     ran = vitan("verify")
     assert ran.code == 0, ran.err
     row = next(line for line in ran.out.splitlines() if line.startswith("mean"))
@@ -109,13 +113,13 @@ def test_verify(vitan, install) -> None:
     assert "1 of 3 are as they must be" in ran.out
 
 
-def test_verify_without_analyses(bare) -> None:
+def test_verify_without_analyses(bare: Any) -> None:
     ran = bare("verify")
     assert ran.code == 0
     assert "no analysis" in ran.out
 
 
-def test_cache_shows_and_clears(vitan, tmp_path: Path) -> None:
+def test_cache_shows_and_clears(vitan: Any, tmp_path: Path) -> None:
     assert "0 files" in vitan("cache").out
     assert "nothing to delete" in vitan("cache", "clear").out
     assert vitan(*RUN).code == 0
@@ -139,7 +143,7 @@ def test_cache_shows_and_clears(vitan, tmp_path: Path) -> None:
     assert not weights.exists()
 
 
-def test_cache_clear_asks_first(vitan, tmp_path: Path, monkeypatch) -> None:
+def test_cache_clear_asks_first(vitan: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     weights = tmp_path / "cache" / "weights" / "toy.pth"
     weights.parent.mkdir(parents=True)
     weights.write_bytes(b"x")
@@ -157,7 +161,7 @@ def test_cache_clear_asks_first(vitan, tmp_path: Path, monkeypatch) -> None:
     assert not weights.exists()
 
 
-def test_cache_clear_of_what_is_old(vitan, tmp_path: Path) -> None:
+def test_cache_clear_of_what_is_old(vitan: Any, tmp_path: Path) -> None:
     folder = tmp_path / "cache" / "weights"
     folder.mkdir(parents=True)
     for name, days in (("old.pth", 10), ("new.pth", 1)):
@@ -169,7 +173,7 @@ def test_cache_clear_of_what_is_old(vitan, tmp_path: Path) -> None:
     assert vitan("cache", "clear", "--older-than", "-1").code == 2
 
 
-def test_cache_survives_damaged_state(vitan, tmp_path: Path) -> None:
+def test_cache_survives_damaged_state(vitan: Any, tmp_path: Path) -> None:
     file = tmp_path / "cache" / "states" / "ab" / "abc.safetensors"
     file.parent.mkdir(parents=True)
     file.write_bytes(b"nonsense")
@@ -183,14 +187,14 @@ def _plan(**parts: object) -> Path:
     return path
 
 
-def test_validate(vitan) -> None:
+def test_validate(vitan: Any) -> None:
     ran = vitan("validate", _plan(limit=4))
     assert ran.code == 0, ran.err
     for part in ("sha256 ", "mean (toys.py)  mass=0.6", "toy-A8", "dots, 6 images, of which 4 are looked at"):
         assert part in ran.out
 
 
-def test_validate_gives_the_digest_of_the_resolved_plan(vitan) -> None:
+def test_validate_gives_the_digest_of_the_resolved_plan(vitan: Any) -> None:
     def digest(path: Path) -> str:
         return vitan("validate", path).out.splitlines()[0]
 
@@ -199,7 +203,7 @@ def test_validate_gives_the_digest_of_the_resolved_plan(vitan) -> None:
     assert digest(_plan(analyses=[{"name": "mean", "options": {"mass": 0.5}}])) != plain
 
 
-def test_validate_lists_all_that_is_wrong(vitan) -> None:
+def test_validate_lists_all_that_is_wrong(vitan: Any) -> None:
     plan = _plan(
         analyses=[{"name": "mean", "options": {"mass": 2, "cap": 0}}, {"name": "meen"}],
         models=[{"name": "toy-C8"}, {"name": "toy-A8"}],
@@ -221,7 +225,7 @@ def test_validate_lists_all_that_is_wrong(vitan) -> None:
     ("text", "part"),
     [("analyses: [", "neither YAML nor JSON"), ("- 1", "list"), ("limit: 0\n", "models: Field required")],
 )
-def test_validate_a_file_that_is_no_plan(vitan, text: str, part: str) -> None:
+def test_validate_a_file_that_is_no_plan(vitan: Any, text: str, part: str) -> None:
     path = Path("bad.yaml")
     path.write_text(text)
     ran = vitan("validate", path)
@@ -235,7 +239,7 @@ class _Terminal(io.StringIO):
         return True
 
 
-def test_bars_on_a_terminal(monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+def test_bars_on_a_terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     from vitan.cli.progress import Bars, reporter
 
     terminal = _Terminal()
@@ -258,7 +262,7 @@ def test_bars_on_a_terminal(monkeypatch: pytest.MonkeyPatch, capsys) -> None:
     assert capsys.readouterr().out == ""
 
 
-def test_lines_in_a_log(monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+def test_lines_in_a_log(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     from vitan.cli import progress
 
     now = iter([0.0, 30.0, 70.0, 80.0, 100.0, 0.0, 2.0])

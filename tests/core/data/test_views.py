@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -54,7 +55,7 @@ def test_crop_equals_torchvision_for_many_odd_sizes() -> None:
 
 
 @pytest.mark.parametrize(("mean", "std"), CONSTANTS.values())
-def test_to_tensor_is_torchvisions_to_tensor_and_normalize(mean, std) -> None:
+def test_to_tensor_is_torchvisions_to_tensor_and_normalize(mean: Any, std: Any) -> None:
     image = Image.fromarray(np.arange(16 * 16 * 3, dtype=np.int64).astype(np.uint8).reshape(16, 16, 3))
     expected = transforms.Compose([transforms.ToTensor(), transforms.Normalize(mean, std)])(image)
     found = to_tensor(image, mean, std)
@@ -139,7 +140,7 @@ VIEWS_32 = [make_view(name, 32, 8) for name in VIEWS]
 
 @pytest.mark.parametrize("view", VIEWS_32, ids=lambda view: view.name)
 @pytest.mark.parametrize("shape", [(90, 64), (64, 90), (64, 64), (33, 57), (20, 10)], ids=str)
-def test_points_go_to_the_view_and_back_and_windows_lie_inside(view, shape):
+def test_points_go_to_the_view_and_back_and_windows_lie_inside(view: Any, shape: Any) -> None:
     seen, placement = view.place(noise(*shape))
     assert seen.size == placement.pixels
     for x, y in [(0.0, 0.0), (7.5, 3.25), (shape[0] - 1.0, shape[1] - 1.0)]:
@@ -149,7 +150,7 @@ def test_points_go_to_the_view_and_back_and_windows_lie_inside(view, shape):
     assert len(set(corners)) == len(corners)
 
 
-def test_a_letterbox_has_margins_and_a_squash_none():
+def test_a_letterbox_has_margins_and_a_squash_none() -> None:
     seen, placement = Letterbox(8).place(Image.new("RGB", (40, 20), "white"))
     assert np.asarray(seen)[:, 0, 0].tolist() == [0, 0, 255, 255, 255, 255, 0, 0]
     assert placement.to_view(0, 0) == (0, 2)
@@ -158,12 +159,12 @@ def test_a_letterbox_has_margins_and_a_squash_none():
     assert placement.to_view(10, 10) == (2, 4)
 
 
-def test_a_thumbnail_is_a_crop_of_a_small_picture():
+def test_a_thumbnail_is_a_crop_of_a_small_picture() -> None:
     _, placement = Thumbnail(8).place(noise(32, 16))  # 8 x 4, then 16 x 8, of which columns 4 to 12
     assert placement.box == (8, 0, 24, 16)
 
 
-def test_windows_of_a_hand_computed_dense_view():
+def test_windows_of_a_hand_computed_dense_view() -> None:
     view = Dense(4, 2)
     _, placement = view.place(noise(22, 16))  # 11 x 8, rounded down to 10 x 8
     assert placement.pixels == (10, 8)
@@ -173,7 +174,7 @@ def test_windows_of_a_hand_computed_dense_view():
     assert owned[3] == [[True, True], [True, True]]
 
 
-def test_pictures_that_are_all_length_are_refused():
+def test_pictures_that_are_all_length_are_refused() -> None:
     for view in VIEWS_32:
         with pytest.raises(ImageError, match="too long and thin"):
             view.place(noise(2000, 2))

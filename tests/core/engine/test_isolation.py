@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import gc
 import weakref
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 from unittest.mock import Mock
 
 import pytest
@@ -46,7 +49,7 @@ class Fails:
 class Made(Preparation):
     name = "test/made"
 
-    def prepare(self, sample, placement, grid, view):
+    def prepare(self, sample: Any, placement: Any, grid: Any, view: Any) -> Any:
         Fails.at("prepare")
         return {"made": torch.zeros(1)}
 
@@ -54,32 +57,32 @@ class Made(Preparation):
 class Fragile(Probe):
     taps = frozenset({"block"})
 
-    def __init__(self, options, model):
+    def __init__(self, options: Any, model: Any) -> None:
         super().__init__(options, model)
         Fails.at("__init__")
         self.total = Sum()
 
     @classmethod
-    def preparation(cls, options):
+    def preparation(cls, options: Any) -> Any:
         return Made()
 
-    def bytes_per_image(self):
+    def bytes_per_image(self) -> Any:
         Fails.at("bytes_per_image")
         return 0
 
-    def update_block(self, block, taps, batch):
+    def update_block(self, block: Any, taps: Any, batch: Any) -> None:
         if batch.index[0] >= 4:
             Fails.at("update_block")
         self.total.add(block, taps["block"].mean((1, 2)))
 
-    def finish(self):
+    def finish(self) -> None:
         Fails.at("finish")
 
-    def merge(self, other):
+    def merge(self, other: Any) -> None:
         Fails.at("merge")
         super().merge(other)
 
-    def compute(self):
+    def compute(self) -> Any:
         Fails.at("compute")
         value = {"text": "high", "none": None}.get(Fails.place, 1.0)
         return Result(records=(Record(metric="strength", value=value),))
@@ -93,51 +96,51 @@ class Frail(Recording):
     name = "test/frail"
     taps = frozenset({"block"})
 
-    def update_block(self, block, taps, batch):
+    def update_block(self, block: Any, taps: Any, batch: Any) -> None:
         Fails.at("shared")
 
 
 class Sharing(Probe):
     uses = {"frail": Frail}  # noqa: RUF012
 
-    def compute(self):
+    def compute(self) -> Any:
         return Result(records=(Record(metric="strength", value=1.0),))
 
 
 class Numbered(Dataset):
-    def __len__(self):
+    def __len__(self) -> Any:
         Fails.at("len")
         return 9
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: Any) -> Any:
         Fails.at("sample")
         return Sample(id=f"{index}", image=Image.new("RGB", (32, 32), (index, 0, 0)))
 
-    def fingerprint(self):
+    def fingerprint(self) -> Any:
         Fails.at("fingerprint")
         return "numbered"
 
 
-def _built():
+def _built() -> Any:
     Fails.at("build")
     module = TOY.build()
     module.register_forward_pre_hook(lambda *_: Fails.at("forward"))
     return module
 
 
-def plugins():
+def plugins() -> Any:
     @hookimpl
-    def vitan_models():
+    def vitan_models() -> Iterator[Any]:
         yield ModelSpec(name="own-T8", summary="one", family="toy", arch="T", patch=8, image_size=32, build=_built)
 
     @hookimpl
-    def vitan_probes():
+    def vitan_probes() -> Iterator[Any]:
         for name, kind in {"fragile": Fragile, "dense": Dense, "sharing": Sharing}.items():
             yield ProbeSpec(name=name, summary=name, load=lambda kind=kind: kind)
         yield ProbeSpec(name="unloadable", summary="none", load=lambda: Fails.at("load"))
 
     @hookimpl
-    def vitan_datasets():
+    def vitan_datasets() -> Iterator[Any]:
         yield DatasetSpec(name="numbered", summary="one", load=lambda: Numbered)
 
     found = toy_plugins()
@@ -147,13 +150,13 @@ def plugins():
 
 
 @pytest.fixture(autouse=True)
-def _fresh(monkeypatch, tmp_path):
+def _fresh(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(Fails, "place", "")
     monkeypatch.setattr("vitan.engine.schedule.SHARD_IMAGES", 4)
     monkeypatch.setenv("VITAN_CACHE", str(tmp_path / "cache"))
 
 
-def run(folder, *analyses, model="toy-T8", dataset="pictures"):
+def run(folder: Any, *analyses: Any, model: Any = "toy-T8", dataset: Any = "pictures") -> Any:
     content = {"analyses": list(analyses), "models": [model], "dataset": dataset, "batch_size": 2}
     return run_model(prepare(make_plan(content, "test"), plugins()), 0, Store(folder), Mock())
 
@@ -170,7 +173,9 @@ def run(folder, *analyses, model="toy-T8", dataset="pictures"):
         ("compute", "compute"),
     ],
 )
-def test_an_analysis_that_raises_something_fails_alone(tmp_path, monkeypatch, place, said):
+def test_an_analysis_that_raises_something_fails_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: Any, said: Any
+) -> None:
     """The others have the numbers that they have without it, in its pass and in another."""
     expected = run(tmp_path / "alone", "sharpness", "dense").outcomes
     monkeypatch.setattr(Fails, "place", place)
@@ -199,27 +204,27 @@ def test_an_analysis_that_raises_something_fails_alone(tmp_path, monkeypatch, pl
 class Healthy(Dense):
     """The methods of ``Dense`` without what fails."""
 
-    def __init__(self, options, model):
+    def __init__(self, options: Any, model: Any) -> None:
         Probe.__init__(self, options, model)
         self.total = Sum()
 
-    def bytes_per_image(self):
+    def bytes_per_image(self) -> Any:
         return 0
 
-    def update_block(self, block, taps, batch):
+    def update_block(self, block: Any, taps: Any, batch: Any) -> None:
         self.total.add(block, taps["block"].mean((1, 2)))
 
-    def finish(self):
+    def finish(self) -> None:
         pass
 
-    def merge(self, other):
+    def merge(self, other: Any) -> None:
         Probe.merge(self, other)
 
-    def compute(self):
+    def compute(self) -> Any:
         return Result(records=(Record(metric="strength", value=1.0),))
 
 
-def test_a_pass_in_which_all_fail_ends_and_the_next_one_runs(tmp_path, monkeypatch):
+def test_a_pass_in_which_all_fail_ends_and_the_next_one_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Fails, "place", "update_block")
     monkeypatch.setattr(Dense, "update_block", Healthy.update_block)
     seen = []
@@ -231,7 +236,7 @@ def test_a_pass_in_which_all_fail_ends_and_the_next_one_runs(tmp_path, monkeypat
     assert [outcome.analysis.spec.name for outcome in run(tmp_path, "fragile", "dense").outcomes] == ["dense"]
 
 
-def test_what_analyses_share_fails_for_those_that_share_it(tmp_path, monkeypatch):
+def test_what_analyses_share_fails_for_those_that_share_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Fails, "place", "shared")
     done = run(tmp_path, "sharing", "sharpness")
     assert [outcome.analysis.spec.name for outcome in done.outcomes] == ["sharpness"]
@@ -239,7 +244,9 @@ def test_what_analyses_share_fails_for_those_that_share_it(tmp_path, monkeypatch
 
 
 @pytest.mark.parametrize("value", ["text", "none"])
-def test_a_value_that_is_no_number_is_refused_with_its_metric(tmp_path, monkeypatch, value):
+def test_a_value_that_is_no_number_is_refused_with_its_metric(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: Any
+) -> None:
     monkeypatch.setattr(Fails, "place", value)
     (failure,) = run(tmp_path, "fragile").failures
     assert "analysis fragile (acme 1.2) failed in compute" in str(failure.error)
@@ -257,7 +264,9 @@ def test_a_value_that_is_no_number_is_refused_with_its_metric(tmp_path, monkeypa
         ("forward", {"model": "own-T8"}, "model own-T8 failed in its forward pass"),
     ],
 )
-def test_models_and_datasets_are_named_too(tmp_path, monkeypatch, place, asked, said):
+def test_models_and_datasets_are_named_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: Any, asked: Any, said: Any
+) -> None:
     monkeypatch.setattr(Fails, "place", place)
     with pytest.raises(PluginError, match=said + r" \(\S*test_isolation.py:\d+\): LookupError: not what was meant"):
         run(tmp_path, asked.pop("analysis", "sharpness"), **asked)
@@ -275,7 +284,7 @@ def test_models_and_datasets_are_named_too(tmp_path, monkeypatch, place, asked, 
     ],
     ids=lambda error: str(error)[:30],
 )
-def test_too_little_memory_is_nobodys_fault(tmp_path, monkeypatch, error):
+def test_too_little_memory_is_nobodys_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Any) -> None:
     """Wherever it happens, and whatever torch calls it on that device."""
     assert is_out_of_memory(error)
     monkeypatch.setattr(Fragile, "update_block", Mock(side_effect=error))
@@ -284,20 +293,20 @@ def test_too_little_memory_is_nobodys_fault(tmp_path, monkeypatch, error):
 
 
 @pytest.mark.parametrize("error", [ValueError("out of memory"), RuntimeError("shape mismatch"), KeyError("memory")])
-def test_other_errors_are_not_about_memory(error):
+def test_other_errors_are_not_about_memory(error: Any) -> None:
     assert not is_out_of_memory(error)
 
 
-def test_an_error_that_is_kept_holds_nothing():
+def test_an_error_that_is_kept_holds_nothing() -> None:
     """Neither its own frames, nor those of what it was raised from, nor those of what was handled meanwhile."""
     held = []
 
-    def fail(deeper):
+    def fail(deeper: Any) -> None:
         tensor = torch.zeros(3)
         held.append(weakref.ref(tensor))
         raise (VitanError if deeper else ValueError)(f"with {len(tensor)}")
 
-    def chained():
+    def chained() -> None:
         try:
             fail(deeper=False)
         except ValueError as error:
@@ -318,30 +327,30 @@ def test_an_error_that_is_kept_holds_nothing():
     assert "ValueError: with 3" in kept.details
 
 
-def test_blaming_lets_pass_what_is_no_fault_of_a_plugin():
+def test_blaming_lets_pass_what_is_no_fault_of_a_plugin() -> None:
     for error in (ImageError("one"), MemoryError(), KeyboardInterrupt()):
         with pytest.raises(type(error)), blaming("somebody", "something"):
             raise error
 
 
 @pytest.mark.parametrize("kind", [torch.cuda.OutOfMemoryError, LookupError])
-def test_a_model_that_fails_is_gone_when_the_next_one_is_loaded(monkeypatch, kind):
+def test_a_model_that_fails_is_gone_when_the_next_one_is_loaded(monkeypatch: pytest.MonkeyPatch, kind: Any) -> None:
     """Its weights and activations are; or the next model would run out of memory as well."""
     alive = []
 
-    def built(spec):
+    def built(spec: Any) -> Any:
         assert [reference for reference in alive if (gc.collect(), reference())[1] is not None] == []
         module = spec.build()
         alive.append(weakref.ref(module))
         return module
 
     @hookimpl
-    def vitan_models():
+    def vitan_models() -> Iterator[Any]:
         for spec in (TOY, SHALLOW):
             about = {"family": "toy", "arch": "T", "patch": 8, "image_size": 32}
             yield ModelSpec(name=f"own-{spec.name}", summary="one", build=lambda spec=spec: built(spec), **about)
 
-    def failing(*_):
+    def failing(*_: Any) -> None:
         raise kind("CUDA out of memory")
 
     monkeypatch.setattr("toys.Sharpness.update_block", failing)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,7 @@ from vitan.engine.schedule import Partition, Sharing, cut
 class Kept(Recording):
     name, version = "acme/kept", "3"
 
-    def update_block(self, block, taps, batch): ...
+    def update_block(self, block: Any, taps: Any, batch: Any) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Area(Preparation):
     name, version = "acme/area", "2"
     power: int = 1
 
-    def prepare(self, sample, placement, grid, view):
+    def prepare(self, sample: Any, placement: Any, grid: Any, view: Any) -> Any:
         return {}
 
 
@@ -53,7 +54,7 @@ JOB = SimpleNamespace(
         (cut(7, 2, seed=5, shard_images=4), Batching(2, 5), {"size": 2, "seed": 5, "grouped": False, "n": 7}),
     ],
 )
-def test_a_shard_is_its_images_view_and_batches(partition, batching, expected):
+def test_a_shard_is_its_images_view_and_batches(partition: Any, batching: Any, expected: Any) -> None:
     """The number of images matters only where it decides the order."""
     sharing, view = Sharing("dense", batching, ()), make_view("dense", 32, 8)
     assert keys.of_place(JOB, sharing, partition, view, MODEL, partition.shards()[1]) == {
@@ -64,7 +65,7 @@ def test_a_shard_is_its_images_view_and_batches(partition, batching, expected):
     }
 
 
-def test_a_unit_is_also_the_tensors_input_and_arithmetic_of_its_model():
+def test_a_unit_is_also_the_tensors_input_and_arithmetic_of_its_model() -> None:
     """Not the name of a file of weights, nor which of several devices."""
     assert keys.of_unit({"probe": 1}, {"images": [0, 2]}, MODEL, JOB.plan) == {
         "probe": 1,
@@ -78,7 +79,7 @@ def test_a_unit_is_also_the_tensors_input_and_arithmetic_of_its_model():
     }
 
 
-def test_what_is_made_of_them_goes_by_declared_names():
+def test_what_is_made_of_them_goes_by_declared_names() -> None:
     assert keys.of_probe(analysis_of(Sharpness, "sharpness", scale=3.0)) == {
         "probe": ["sharpness", "acme", "1"],
         "options": {"power": 1.0},
@@ -92,6 +93,6 @@ def test_what_is_made_of_them_goes_by_declared_names():
     }
 
 
-def analysis_of(kind, name, **options):
+def analysis_of(kind: Any, name: Any, **options: Any) -> Any:
     spec = ProbeSpec(name=name, summary=name, load=lambda: kind)
     return Analysis(spec, "acme 1.2", kind, kind.Options(**options))

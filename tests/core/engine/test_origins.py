@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
+from typing import Any
 from unittest.mock import Mock
 
 import pytest
@@ -79,7 +81,7 @@ def vitan_datasets():
 """
 
 
-def run(store, *files, analysis="sharpness", model="toy-T8", dataset="pictures"):
+def run(store: Any, *files: Any, analysis: Any = "sharpness", model: Any = "toy-T8", dataset: Any = "pictures") -> Any:
     plugins = toy_plugins()
     for file in files:
         plugins.load_file(file)
@@ -88,7 +90,7 @@ def run(store, *files, analysis="sharpness", model="toy-T8", dataset="pictures")
     return job, outcomes_of(job, 0, Store(store), Mock())[0]
 
 
-def written(folder, number=1):
+def written(folder: Any, number: Any = 1) -> Any:
     folder.mkdir()
     (folder / "mine.py").write_text(FILE.replace("NUMBER = 1", f"NUMBER = {number}"))
     return folder / "mine.py"
@@ -97,7 +99,7 @@ def written(folder, number=1):
 @pytest.mark.parametrize(
     "asked", [{"analysis": "own"}, {"analysis": "shared"}, {"model": "mine-T8"}, {"dataset": "numbers"}], ids=str
 )
-def test_a_plugin_file_is_what_is_in_it(tmp_path, asked):
+def test_a_plugin_file_is_what_is_in_it(tmp_path: Path, asked: Any) -> None:
     """Not its name, nor its place: another file of that name finds nothing, and the same one finds all that it left."""
     first, other = written(tmp_path / "first"), written(tmp_path / "other", 2)
     assert not run(tmp_path / "store", first, **asked)[1].reused
@@ -111,12 +113,12 @@ def test_a_plugin_file_is_what_is_in_it(tmp_path, asked):
     assert not run(tmp_path / "store", moved, **asked)[1].reused
 
 
-def test_what_is_installed_is_not_asked_for_its_file(tmp_path):
+def test_what_is_installed_is_not_asked_for_its_file(tmp_path: Path) -> None:
     assert not run(tmp_path / "store")[1].reused
     assert run(tmp_path / "store", written(tmp_path / "mine"))[1].reused
 
 
-def test_provenance_names_the_plugin_files(tmp_path):
+def test_provenance_names_the_plugin_files(tmp_path: Path) -> None:
     file = written(tmp_path / "mine")
     job, outcome = run(tmp_path / "store", file, analysis="own", model="mine-T8")
     folder = write_outcome(outcome, job, tmp_path / "results")
@@ -125,12 +127,12 @@ def test_provenance_names_the_plugin_files(tmp_path):
     assert facts["plugin_files"] == {"analysis": source, "model": source}
 
 
-def test_reused_state_names_what_made_it(tmp_path, monkeypatch):
+def test_reused_state_names_what_made_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Three shards: the first by one version, the second by another, the last of today."""
     monkeypatch.setattr("vitan.engine.schedule.SHARD_IMAGES", 8)
     plugins = toy_plugins()
 
-    def limited(limit, packages):
+    def limited(limit: Any, packages: Any) -> Any:
         monkeypatch.setattr(passes, "circumstances", lambda device: {"threads": 1, "packages": packages})
         content = {"analyses": ["sharpness"], "models": ["toy-T8"], "dataset": "pictures", "limit": limit}
         job = prepare(make_plan({**content, "batch_size": 4}, "test"), plugins)
@@ -146,7 +148,7 @@ def test_reused_state_names_what_made_it(tmp_path, monkeypatch):
     assert [facts["packages"] for facts in state["made_by"]] == [older, old]
 
 
-def test_a_unit_says_how_it_was_made(tmp_path):
+def test_a_unit_says_how_it_was_made(tmp_path: Path) -> None:
     run(tmp_path)
     ((path, _),) = Store(tmp_path)
     facts = Store(tmp_path).get(path.stem).notes["made_by"]

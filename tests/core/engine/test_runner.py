@@ -9,6 +9,8 @@ import signal
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,26 +35,26 @@ from vitan.results.write import write_outcome
 
 
 class Silent:
-    def __init__(self):
+    def __init__(self) -> None:
         self.images = 0
 
-    def begin(self, title, total):
+    def begin(self, title: Any, total: Any) -> None:
         self.total = total
 
-    def advance(self, images):
+    def advance(self, images: Any) -> None:
         self.images += images
 
-    def end(self):
+    def end(self) -> None:
         pass
 
-    def note(self, text):
+    def note(self, text: Any) -> None:
         pass
 
-    def download(self, what, done, total):
+    def download(self, what: Any, done: Any, total: Any) -> None:
         pass
 
 
-def _plan(**changes):
+def _plan(**changes: Any) -> Any:
     content = {
         "analyses": [{"name": "sharpness"}],
         "models": [{"name": "toy-T8"}],
@@ -63,7 +65,7 @@ def _plan(**changes):
     return make_plan(content, "test")
 
 
-def _run(folder, monkeypatch=None, shard=None, **changes):
+def _run(folder: Any, monkeypatch: pytest.MonkeyPatch = None, shard: Any = None, **changes: Any) -> Any:
     if shard:
         monkeypatch.setattr(vitan.engine.schedule, "SHARD_IMAGES", shard)
     job = prepare(_plan(**changes), toy_plugins())
@@ -71,13 +73,13 @@ def _run(folder, monkeypatch=None, shard=None, **changes):
     return outcomes_of(job, 0, Store(folder), Silent())
 
 
-def _same(first, second):
+def _same(first: Any, second: Any) -> Any:
     return torch.equal(
         torch.from_numpy(first.result.arrays["sharpness"]), torch.from_numpy(second.result.arrays["sharpness"])
     ) and [record.value for record in first.result.records] == [record.value for record in second.result.records]
 
 
-def test_shards_change_no_bit(tmp_path, monkeypatch):
+def test_shards_change_no_bit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (whole,) = _run(tmp_path / "a", monkeypatch, shard=1000)
     (sharded,) = _run(tmp_path / "b", monkeypatch, shard=4)
     assert len(list((tmp_path / "b").glob("??/*"))) == 3
@@ -85,13 +87,13 @@ def test_shards_change_no_bit(tmp_path, monkeypatch):
     assert _same(whole, sharded)
 
 
-def test_batch_size_changes_only_rounding(tmp_path):
+def test_batch_size_changes_only_rounding(tmp_path: Path) -> None:
     (two,) = _run(tmp_path, batch_size=2)
     (five,) = _run(tmp_path, batch_size=5)
     assert two.result.arrays["sharpness"] == pytest.approx(five.result.arrays["sharpness"], rel=1e-5)
 
 
-def test_a_second_run_reuses_everything(tmp_path):
+def test_a_second_run_reuses_everything(tmp_path: Path) -> None:
     (first,) = _run(tmp_path)
     assert Sharpness.forwards
     assert not first.reused
@@ -101,7 +103,7 @@ def test_a_second_run_reuses_everything(tmp_path):
     assert _same(first, second)
 
 
-def test_an_option_of_the_summary_reuses_state_and_a_seen_one_does_not(tmp_path):
+def test_an_option_of_the_summary_reuses_state_and_a_seen_one_does_not(tmp_path: Path) -> None:
     (first,) = _run(tmp_path)
     (scaled,) = _run(tmp_path, analyses=[{"name": "sharpness", "options": {"scale": 2.0}}])
     assert Sharpness.forwards == []
@@ -110,13 +112,13 @@ def test_an_option_of_the_summary_reuses_state_and_a_seen_one_does_not(tmp_path)
     assert Sharpness.forwards
 
 
-def test_more_images_reuse_the_shards_they_share(tmp_path, monkeypatch):
+def test_more_images_reuse_the_shards_they_share(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _run(tmp_path, monkeypatch, shard=4, limit=8)
     _run(tmp_path, monkeypatch, shard=4)
     assert Sharpness.forwards == [(8, 9), (10,)]
 
 
-def test_analyses_share_a_pass_and_a_new_one_costs_only_itself(tmp_path):
+def test_analyses_share_a_pass_and_a_new_one_costs_only_itself(tmp_path: Path) -> None:
     _run(tmp_path)
     both = _run(tmp_path, analyses=[{"name": "norms"}, {"name": "sharpness"}])
     assert [outcome.analysis.spec.name for outcome in both] == ["norms", "sharpness"]
@@ -124,11 +126,11 @@ def test_analyses_share_a_pass_and_a_new_one_costs_only_itself(tmp_path):
     assert [outcome.reused for outcome in both] == [False, True]
 
 
-def test_an_interrupted_run_ends_with_the_same_numbers(tmp_path, monkeypatch):
+def test_an_interrupted_run_ends_with_the_same_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (whole,) = _run(tmp_path / "whole", monkeypatch, shard=4)
     real = Sharpness.update_block
 
-    def interrupted(self, block, taps, batch):
+    def interrupted(self: Any, block: Any, taps: Any, batch: Any) -> None:
         if batch.index[0] == 6:
             raise KeyboardInterrupt
         real(self, block, taps, batch)
@@ -168,7 +170,7 @@ vitan.engine.runner.run_model(job, 0, Store(pathlib.Path(sys.argv[1])), Mock())
 """
 
 
-def test_a_killed_run_ends_with_the_same_numbers(tmp_path, monkeypatch):
+def test_a_killed_run_ends_with_the_same_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """SIGKILL in the middle of a shard leaves nothing half-written, and the next run goes on."""
     process = subprocess.run(
         [sys.executable, "-c", _KILLED, str(tmp_path / "cut"), json.dumps(_plan().model_dump(mode="json"))],
@@ -184,21 +186,21 @@ def test_a_killed_run_ends_with_the_same_numbers(tmp_path, monkeypatch):
     assert _same(whole, continued)
 
 
-def test_half_precision_runs(tmp_path):
+def test_half_precision_runs(tmp_path: Path) -> None:
     (exact,) = _run(tmp_path)
     (half,) = _run(tmp_path, dtype="bfloat16")
     assert half.result.arrays["sharpness"] == pytest.approx(exact.result.arrays["sharpness"], rel=0.1)
     assert not _same(exact, half)
 
 
-def test_some_blocks(tmp_path):
+def test_some_blocks(tmp_path: Path) -> None:
     (some,) = _run(tmp_path, blocks=["0", "last"])
     (all_,) = _run(tmp_path)
     assert [record.block for record in some.result.records] == [0, 2]
     assert some.result.records[1].value == pytest.approx(all_.result.records[2].value, rel=1e-5)
 
 
-def test_unreadable_images_stop_or_are_counted(tmp_path):
+def test_unreadable_images_stop_or_are_counted(tmp_path: Path) -> None:
     broken = {"name": "pictures", "options": {"broken": [3, 4]}}
     with pytest.raises(ImageError, match="picture-3: it is broken; or leave such pictures out with --on-error skip"):
         _run(tmp_path, dataset=broken)
@@ -213,17 +215,17 @@ def test_unreadable_images_stop_or_are_counted(tmp_path):
         _run(tmp_path, dataset=none, on_error="skip")
 
 
-def _cut(data):
+def _cut(data: Any) -> Any:
     return data[:100]
 
 
-def _flip(data):
+def _flip(data: Any) -> Any:
     """One bit of the last tensor."""
     return data[:-3] + bytes([data[-3] ^ 64]) + data[-2:]
 
 
 @pytest.mark.parametrize("damage", [_cut, _flip])
-def test_damaged_state_is_put_aside_and_computed_anew(tmp_path, damage):
+def test_damaged_state_is_put_aside_and_computed_anew(tmp_path: Path, damage: Any) -> None:
     (first,) = _run(tmp_path)
     (file,) = tmp_path.glob("??/*.safetensors")
     file.write_bytes(damage(file.read_bytes()))
@@ -234,7 +236,7 @@ def test_damaged_state_is_put_aside_and_computed_anew(tmp_path, damage):
     assert list(tmp_path.glob("??/*.damaged"))
 
 
-def test_state_says_what_it_is(tmp_path):
+def test_state_says_what_it_is(tmp_path: Path) -> None:
     _run(tmp_path)
     (file,) = tmp_path.glob("??/*.safetensors")
     with safe_open(file, "pt") as opened:
@@ -245,7 +247,7 @@ def test_state_says_what_it_is(tmp_path):
     assert listed == content
 
 
-def test_output_folder(tmp_path):
+def test_output_folder(tmp_path: Path) -> None:
     plugins = toy_plugins()
     job = prepare(resolve(_plan(models=[{"name": "toy-T8"}]), plugins), plugins)
     outcomes = outcomes_of(job, 0, Store(tmp_path / "store"), Silent())
@@ -275,7 +277,7 @@ def test_output_folder(tmp_path):
     assert sorted(path.name for path in (tmp_path / "out").rglob(".*")) == []
 
 
-def test_files_keep_their_names_and_stay_in_the_folder(tmp_path):
+def test_files_keep_their_names_and_stay_in_the_folder(tmp_path: Path) -> None:
     """They are no pictures, so that nobody is told to look at them."""
     plugins = toy_plugins()
     job = prepare(resolve(_plan(models=[{"name": "toy-T8"}]), plugins), plugins)
@@ -290,7 +292,7 @@ def test_files_keep_their_names_and_stay_in_the_folder(tmp_path):
         assert (written / path).read_bytes() == name.encode()
 
 
-def test_what_is_between_models_is_written(tmp_path):
+def test_what_is_between_models_is_written(tmp_path: Path) -> None:
     """The shallow toy is the first two blocks of the other, so its last block is that one's block 1."""
     plugins = toy_plugins()
     plugins.register(Provider("cka", "1.0"), "cka", vitan_analyses.cka)
@@ -323,7 +325,7 @@ def test_what_is_between_models_is_written(tmp_path):
     assert (tmp_path / "bare" / "comparison" / "pictures" / "cka" / "records.csv").is_file()
 
 
-def test_records_of_an_older_version_are_brought_to_todays_columns(tmp_path):
+def test_records_of_an_older_version_are_brought_to_todays_columns(tmp_path: Path) -> None:
     """It knew neither ``other`` nor the order of today's columns, and a group may hold a comma and a line break."""
     old = tmp_path / "old" / "pictures" / "sharpness" / "records.csv"
     old.parent.mkdir(parents=True)
@@ -333,7 +335,7 @@ def test_records_of_an_older_version_are_brought_to_todays_columns(tmp_path):
     assert (row["of"], row["schema"]) == ("group", "1")
 
 
-def test_writing_is_whole_or_not_at_all(tmp_path):
+def test_writing_is_whole_or_not_at_all(tmp_path: Path) -> None:
     target = tmp_path / "file.txt"
     target.write_text("old")
     with pytest.raises(IsADirectoryError), replacing(target) as temporary:
@@ -348,7 +350,7 @@ def test_writing_is_whole_or_not_at_all(tmp_path):
     assert [path.name for path in folder.iterdir()] == ["a"]
 
 
-def _fail_after_writing(path):
+def _fail_after_writing(path: Any) -> None:
     path.write_text("half")
     raise IsADirectoryError
 
@@ -364,7 +366,7 @@ def _fail_after_writing(path):
         (["2-4", "3"], 12, (2, 3, 4)),
     ],
 )
-def test_blocks_by_name(words, depth, blocks):
+def test_blocks_by_name(words: Any, depth: Any, blocks: Any) -> None:
     """The quarter points are those of the published code (spec of the wrappers)."""
     assert select_blocks(words, depth) == blocks
 
@@ -372,7 +374,7 @@ def test_blocks_by_name(words, depth, blocks):
 @pytest.mark.parametrize(
     "word", ["12", "-1", "2.5", "lst", "5-3", "", "0-99999999999", "9" * 17, "9" * 5000, "0-" + "9" * 5000, "²", "٣"]
 )
-def test_blocks_that_are_not_there(word):
+def test_blocks_that_are_not_there(word: Any) -> None:
     with pytest.raises(MismatchError):
         select_blocks([word], 12)
 
@@ -392,12 +394,12 @@ def test_blocks_that_are_not_there(word):
         ({"dataset": {"name": "pictures", "options": {"count": 0}}}, MismatchError, "is empty"),
     ],
 )
-def test_what_can_be_checked_is_checked_first(changes, error, message):
+def test_what_can_be_checked_is_checked_first(changes: Any, error: Any, message: Any) -> None:
     with pytest.raises(error, match=message):
         prepare(_plan(**changes), toy_plugins())
 
 
-def test_plans_have_one_spelling(tmp_path):
+def test_plans_have_one_spelling(tmp_path: Path) -> None:
     plan = _plan(limit=3)
     (tmp_path / "plan.yaml").write_text(plan.to_yaml())
     (tmp_path / "plan.json").write_text(plan.canonical())
@@ -417,7 +419,7 @@ def test_plans_have_one_spelling(tmp_path):
         ("{models: [{name: a}], analyses: [{name: b}], modles: 1}", "modles"),
     ],
 )
-def test_bad_plans_say_where(tmp_path, text, message):
+def test_bad_plans_say_where(tmp_path: Path, text: Any, message: Any) -> None:
     path = tmp_path / "bad.yaml"
     path.write_text(text)
     with pytest.raises(PlanError, match=message):

@@ -6,6 +6,7 @@ import json
 import shutil
 import struct
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -22,7 +23,7 @@ def put(folder: Path) -> tuple[Store, Path]:
     return store, store.path(store.put(CONTENT, TENSORS, NOTES))
 
 
-def test_a_unit_comes_back_whole(tmp_path):
+def test_a_unit_comes_back_whole(tmp_path: Path) -> None:
     store, path = put(tmp_path)
     unit = store.get(Store.key(CONTENT))
     assert (unit.content, unit.notes) == (CONTENT, NOTES)
@@ -33,7 +34,7 @@ def test_a_unit_comes_back_whole(tmp_path):
 
 
 @pytest.mark.parametrize("bit", [0, 2, 5, 7])
-def test_a_bit_that_has_flipped_anywhere_is_seen(tmp_path, bit):
+def test_a_bit_that_has_flipped_anywhere_is_seen(tmp_path: Path, bit: Any) -> None:
     """Length, names, types, ids, labels, checksum and numbers: no byte of the file may differ."""
     store, path = put(tmp_path)
     whole = path.read_bytes()
@@ -59,7 +60,7 @@ def _with_header(header: dict, rest: bytes) -> bytes:
 
 @pytest.mark.parametrize("part", ["content", "notes", "sha256"])
 @pytest.mark.parametrize("change", ["reworded", "gone"])
-def test_a_text_that_was_changed_on_purpose_is_seen(tmp_path, part, change):
+def test_a_text_that_was_changed_on_purpose_is_seen(tmp_path: Path, part: Any, change: Any) -> None:
     store, path = put(tmp_path)
     header, rest = _header(path.read_bytes())
     texts = header["__metadata__"]
@@ -72,7 +73,7 @@ def test_a_text_that_was_changed_on_purpose_is_seen(tmp_path, part, change):
     assert path.with_suffix(".damaged").exists()
 
 
-def test_a_file_without_any_text_is_seen(tmp_path):
+def test_a_file_without_any_text_is_seen(tmp_path: Path) -> None:
     store, path = put(tmp_path)
     header, rest = _header(path.read_bytes())
     del header["__metadata__"]
@@ -80,7 +81,7 @@ def test_a_file_without_any_text_is_seen(tmp_path):
     assert store.get(Store.key(CONTENT)) is None
 
 
-def test_a_unit_under_the_name_of_another_is_seen(tmp_path):
+def test_a_unit_under_the_name_of_another_is_seen(tmp_path: Path) -> None:
     store, path = put(tmp_path)
     other = {**CONTENT, "images": [2, 4]}
     store.path(Store.key(other)).parent.mkdir(parents=True, exist_ok=True)

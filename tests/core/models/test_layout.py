@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import timm
 import torch
@@ -29,7 +31,7 @@ TIMM_MODULES = {
 }
 
 
-def _tokens(module, blocks, pixels):
+def _tokens(module: Any, blocks: Any, pixels: Any) -> Any:
     """How many tokens come out of each block."""
     seen = []
     for block in blocks:
@@ -40,7 +42,7 @@ def _tokens(module, blocks, pixels):
 
 
 @pytest.mark.parametrize("name", TIMM_MODULES)
-def test_timm_modules(name):
+def test_timm_modules(name: Any) -> None:
     build, prefix = TIMM_MODULES[name]
     module = build()
     layout = find_layout(module, 32)
@@ -49,7 +51,7 @@ def test_timm_modules(name):
     assert _tokens(module, module.blocks, torch.zeros(1, 3, 32, 32)) == [len(layout)] * 2
 
 
-def test_the_order_of_the_prefix_is_that_of_the_sequence():
+def test_the_order_of_the_prefix_is_that_of_the_sequence() -> None:
     module = VIT(**SIZE, reg_tokens=2, no_embed_class=True).eval()
     nn.init.constant_(module.cls_token, 7.0)
     nn.init.constant_(module.reg_token, 5.0)
@@ -60,13 +62,13 @@ def test_the_order_of_the_prefix_is_that_of_the_sequence():
     assert [roles[role] for role in find_layout(module, 32).prefix] == seen[0][0, :3, 0].tolist()
 
 
-def test_a_module_of_any_size_has_the_grid_of_the_size_asked_for():
+def test_a_module_of_any_size_has_the_grid_of_the_size_asked_for() -> None:
     module = VIT(**SIZE, dynamic_img_size=True)
     assert find_layout(module, 48).grid == (6, 6)
     assert _tokens(module, module.blocks, torch.zeros(1, 3, 48, 48)) == [37, 37]
 
 
-def test_open_clip():
+def test_open_clip() -> None:
     module = OpenClipTransformer(
         image_size=32, patch_size=8, width=24, layers=2, heads=3, mlp_ratio=4.0, output_dim=8
     )  # fmt: skip
@@ -77,7 +79,7 @@ def test_open_clip():
         find_layout(module, 48)
 
 
-def test_a_module_of_another_size_is_refused():
+def test_a_module_of_another_size_is_refused() -> None:
     with pytest.raises(MismatchError, match="VisionTransformer is built for 32 x 32 pixels, not for 224"):
         find_layout(VIT(**SIZE), 224)
 
@@ -93,21 +95,21 @@ def test_a_module_of_another_size_is_refused():
         ("samvit_base_patch16", "keeps its patches as a map"),
     ],
 )
-def test_what_is_no_plain_vision_transformer_is_refused(name, why):
+def test_what_is_no_plain_vision_transformer_is_refused(name: Any, why: Any) -> None:
     with torch.device("meta"):
         module = timm.create_model(name, pretrained=False)
     with pytest.raises(MismatchError, match=why):
         find_layout(module, module.pretrained_cfg["input_size"][1])
 
 
-def test_tokens_that_nobody_told_of_are_refused():
+def test_tokens_that_nobody_told_of_are_refused() -> None:
     module = VIT(**SIZE)
     module.num_prefix_tokens = 3
     with pytest.raises(MismatchError, match=r"has 3 tokens before its patches, of which 1 are known \(cls\)"):
         find_layout(module, 32)
 
 
-def test_blocks_without_one_attention_are_refused():
+def test_blocks_without_one_attention_are_refused() -> None:
     module = VIT(**SIZE, block_fn=vision_transformer.ParallelScalingBlock)
     with pytest.raises(MismatchError, match="are not one attention and then one MLP"):
         describe(module, TIMM)

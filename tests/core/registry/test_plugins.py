@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -98,7 +99,7 @@ def names(plugins: Plugins) -> dict[str, list[str]]:
 # What a good plugin gets
 
 
-def test_one_distribution_may_bring_several_plugins_of_every_kind(install):
+def test_one_distribution_may_bring_several_plugins_of_every_kind(install: Any) -> None:
     install("many", "2.1", one=model("a-B16"), two=PROBE.format(name="count"), three=DATASET.format(name="stripes"))
     plugins = load()
     assert names(plugins) == {"models": ["a-B16"], "probes": ["count"], "datasets": ["stripes"]}
@@ -109,32 +110,32 @@ def test_one_distribution_may_bring_several_plugins_of_every_kind(install):
     assert plugins.failures == []
 
 
-def test_one_module_may_have_all_three_hooks(install):
+def test_one_module_may_have_all_three_hooks(install: Any) -> None:
     install("all", one=model("a-B16") + PROBE.format(name="count") + DATASET.format(name="stripes"))
     plugins = load()
     assert names(plugins) == {"models": ["a-B16"], "probes": ["count"], "datasets": ["stripes"]}
     assert plugins.loaded[0].specs == 3
 
 
-def test_names_are_listed_in_natural_order(install):
+def test_names_are_listed_in_natural_order(install: Any) -> None:
     install("sizes", one=model("a-B16"), two=model("a-B8"), three=model("a-L16"), four=model("a-B32"))
     assert names(load())["models"] == ["a-B8", "a-B16", "a-B32", "a-L16"]
 
 
-def test_an_alias_is_as_good_as_the_name(install):
+def test_an_alias_is_as_good_as_the_name(install: Any) -> None:
     install("aliased", one=model("a-B16", "alpha", "vit_alpha"))
     plugins = load()
     assert plugins.model("Alpha") is plugins.model("vit_alpha") is plugins.model("a-B16")
     assert names(plugins)["models"] == ["a-B16"], "it is listed once"
 
 
-def test_an_alias_that_repeats_the_name_does_not_clash_with_it(install):
+def test_an_alias_that_repeats_the_name_does_not_clash_with_it(install: Any) -> None:
     install("aliased", one=model("a-B16", "a-b16", "alpha", "ALPHA"))
     plugins = load()
     assert plugins.model("a-b16").name == plugins.model("alpha").name == "a-B16"
 
 
-def test_a_distribution_that_is_found_twice_is_loaded_once(install, monkeypatch):
+def test_a_distribution_that_is_found_twice_is_loaded_once(install: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     install("twice", one=model("a-B16"))
     found = list(importlib.import_module("vitan.registry.plugins").distributions())
     monkeypatch.setattr("vitan.registry.plugins.distributions", lambda: [*found, *found])
@@ -191,7 +192,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("kind", BROKEN)
-def test_a_broken_plugin_is_reported_on_one_line_and_the_rest_goes_on(install, kind):
+def test_a_broken_plugin_is_reported_on_one_line_and_the_rest_goes_on(install: Any, kind: Any) -> None:
     source, cause = BROKEN[kind]
     install("aaa-good", one=model("good-B16"))
     install("bad-one", "0.3", point=source)
@@ -206,14 +207,14 @@ def test_a_broken_plugin_is_reported_on_one_line_and_the_rest_goes_on(install, k
     assert cause in line
 
 
-def test_a_broken_plugin_does_not_harm_the_others_of_its_distribution(install):
+def test_a_broken_plugin_does_not_harm_the_others_of_its_distribution(install: Any) -> None:
     install("half", good=model("good-B16"), bad="import no_such_library\n")
     plugins = load()
     assert names(plugins) == {"models": ["good-B16"]}
     assert [str(failure.provider) for failure in plugins.failures] == ["half 1.0"]
 
 
-def test_a_plugin_that_imports_something_heavy_is_loaded_and_reported(install, tmp_path):
+def test_a_plugin_that_imports_something_heavy_is_loaded_and_reported(install: Any, tmp_path: Path) -> None:
     """In a process of its own, where nothing has imported it yet; a stand-in keeps the test fast."""
     (tmp_path / "site" / "cv2.py").write_text("")
     install("slow", heavy="import cv2\n" + model("heavy-B16"), light=model("light-B16"))
@@ -233,7 +234,7 @@ print({{loaded.where: loaded.heavy for loaded in mine}}, plugins.model("heavy-B1
 # Names
 
 
-def test_a_clash_matters_only_when_the_name_is_used(install):
+def test_a_clash_matters_only_when_the_name_is_used(install: Any) -> None:
     install("first", "1.0", one=model("a-B16"), two=model("b-B16"))
     install("second", "2.0", one=model("a-B16"))
     plugins = load()
@@ -250,7 +251,7 @@ def test_a_clash_matters_only_when_the_name_is_used(install):
     assert plugins.model("second:a-B16") is plugins.models.find("second:a-B16")[1]
 
 
-def test_a_name_and_an_alias_can_clash_too(install):
+def test_a_name_and_an_alias_can_clash_too(install: Any) -> None:
     install("first", one=model("a-B16"))
     install("second", one=model("b-B16", "A-B16"))
     plugins = load()
@@ -260,13 +261,13 @@ def test_a_name_and_an_alias_can_clash_too(install):
     assert plugins.model("b-B16").name == "b-B16"
 
 
-def test_the_same_name_for_different_kinds_is_no_clash(install):
+def test_the_same_name_for_different_kinds_is_no_clash(install: Any) -> None:
     install("first", one=PROBE.format(name="stripes"), two=DATASET.format(name="stripes"))
     plugins = load()
     assert plugins.probes.get("stripes").name == plugins.datasets.get("stripes").name
 
 
-def test_an_unknown_name_brings_suggestions(install):
+def test_an_unknown_name_brings_suggestions(install: Any) -> None:
     install("first", one=model("dino-B16", "dino"), two=model("dino-B8"), three=model("mae-L16"))
     plugins = load()
     with pytest.raises(UnknownNameError, match="Did you mean dino-B16") as caught:
@@ -286,7 +287,7 @@ def test_an_unknown_name_brings_suggestions(install):
         plugins.probes.get("cka")
 
 
-def test_a_catalog_makes_models_on_demand(install):
+def test_a_catalog_makes_models_on_demand(install: Any) -> None:
     install("first", one=CATALOG, two=model("a-B16"))
     plugins = load()
     assert plugins.model("library:vit_b").name == "vit_b"
@@ -311,20 +312,20 @@ def test_a_catalog_makes_models_on_demand(install):
         ("first:two,second", ["a-B16"]),
     ],
 )
-def test_plugins_can_be_left_out(install, monkeypatch, value, left):
+def test_plugins_can_be_left_out(install: Any, monkeypatch: pytest.MonkeyPatch, value: Any, left: Any) -> None:
     install("first", one=model("a-B16"), two=model("b-B16"))
     install("second", one=model("c-B16"))
     monkeypatch.setenv("VITAN_DISABLE_PLUGINS", value)
     assert names(load()).get("models", []) == left
 
 
-def test_a_plugin_that_is_left_out_is_not_even_imported(install, monkeypatch):
+def test_a_plugin_that_is_left_out_is_not_even_imported(install: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     install("bad", one="raise RuntimeError\n")
     monkeypatch.setenv("VITAN_DISABLE_PLUGINS", "bad")
     assert load().failures == []
 
 
-def test_a_file_can_be_a_plugin(install, tmp_path):
+def test_a_file_can_be_a_plugin(install: Any, tmp_path: Path) -> None:
     install("first", one=model("a-B16"))
     path = tmp_path / "mine.py"
     path.write_text(model("mine-B16"))
@@ -334,7 +335,7 @@ def test_a_file_can_be_a_plugin(install, tmp_path):
     assert str(plugins.models.find("mine-B16")[0]) == "mine.py"
 
 
-def test_a_file_may_clash_with_what_is_installed_and_be_chosen(install, tmp_path):
+def test_a_file_may_clash_with_what_is_installed_and_be_chosen(install: Any, tmp_path: Path) -> None:
     install("first", one=model("a-B16"))
     path = tmp_path / "mine.py"
     path.write_text(model("a-B16"))
@@ -345,7 +346,7 @@ def test_a_file_may_clash_with_what_is_installed_and_be_chosen(install, tmp_path
     assert plugins.models.find("mine.py:a-B16")[0].name == "mine.py"
 
 
-def test_two_files_of_one_name_are_two_plugins(tmp_path):
+def test_two_files_of_one_name_are_two_plugins(tmp_path: Path) -> None:
     plugins = Plugins()
     for folder in ("one", "two"):
         path = tmp_path / folder / "plugin.py"
@@ -355,7 +356,7 @@ def test_two_files_of_one_name_are_two_plugins(tmp_path):
     assert names(plugins)["models"] == ["one-B16", "two-B16"]
 
 
-def test_a_file_that_is_given_twice_is_one_plugin(tmp_path):
+def test_a_file_that_is_given_twice_is_one_plugin(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(model("mine-B16"))
     plugins = Plugins()
     for _ in range(2):
@@ -363,7 +364,7 @@ def test_a_file_that_is_given_twice_is_one_plugin(tmp_path):
     assert names(plugins) == {"models": ["mine-B16"]}
 
 
-def test_a_file_is_known_by_what_is_in_it(install, tmp_path):
+def test_a_file_is_known_by_what_is_in_it(install: Any, tmp_path: Path) -> None:
     """Even where size and time stay the same, by which Python would find the code that it has kept of an older file."""
     install("first", one=model("a-B16"))
     path = tmp_path / "mine.py"
@@ -379,7 +380,7 @@ def test_a_file_is_known_by_what_is_in_it(install, tmp_path):
     assert sources[0] != sources[1]
 
 
-def test_classes_of_two_files_of_one_name_know_their_files(tmp_path):
+def test_classes_of_two_files_of_one_name_know_their_files(tmp_path: Path) -> None:
     kinds = []
     for number in range(2):
         path = tmp_path / str(number) / "mine.py"
@@ -393,7 +394,7 @@ def test_classes_of_two_files_of_one_name_know_their_files(tmp_path):
 
 
 @pytest.mark.parametrize("kind", BROKEN)
-def test_a_broken_file_is_an_error_since_it_was_asked_for(tmp_path, kind):
+def test_a_broken_file_is_an_error_since_it_was_asked_for(tmp_path: Path, kind: Any) -> None:
     path = tmp_path / "mine.py"
     path.write_text(BROKEN[kind][0])
     plugins = Plugins()
@@ -406,7 +407,7 @@ def test_a_broken_file_is_an_error_since_it_was_asked_for(tmp_path, kind):
 
 
 @pytest.mark.parametrize(("name", "cause"), [("gone.py", "there is no such file"), ("mine.txt", "must end in .py")])
-def test_a_file_that_cannot_be_a_plugin(tmp_path, name, cause):
+def test_a_file_that_cannot_be_a_plugin(tmp_path: Path, name: Any, cause: Any) -> None:
     (tmp_path / "mine.txt").write_text(model("mine-B16"))
     with pytest.raises(PluginError, match=cause):
         Plugins().load_file(tmp_path / name)

@@ -7,6 +7,7 @@ import json
 import os
 import pickle
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,7 +25,7 @@ def written(folder: Path, value: object, protocol: int = pickle.DEFAULT_PROTOCOL
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
-def test_plain_values_come_back(tmp_path, protocol):
+def test_plain_values_come_back(tmp_path: Path, protocol: Any) -> None:
     value = {"a": [1, 2.5, None, True, "Zürich"], "b": (b"bytes\xff", {3}, 1j), 7: {"deep": [[]]}}
     assert safe_pickle.load(written(tmp_path, value, protocol)) == value
 
@@ -44,7 +45,7 @@ ARRAYS = {
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
 @pytest.mark.parametrize("name", ARRAYS)
-def test_arrays_come_back(tmp_path, name, protocol):
+def test_arrays_come_back(tmp_path: Path, name: Any, protocol: Any) -> None:
     value = ARRAYS[name]
     found = safe_pickle.load(written(tmp_path, [value], protocol))[0]
     assert found.dtype.newbyteorder("=") == value.dtype.newbyteorder("=")  # numpy brings some into its own order
@@ -52,7 +53,7 @@ def test_arrays_come_back(tmp_path, name, protocol):
     assert np.array_equal(found, value)
 
 
-def test_an_array_of_python_2_and_numpy_1_comes_back(tmp_path):
+def test_an_array_of_python_2_and_numpy_1_comes_back(tmp_path: Path) -> None:
     """Names of strings without an encoding, and of the modules before numpy 2."""
     content = pickle.dumps(np.arange(3, dtype="<u2"), 2).replace(b"numpy._core.multiarray", b"numpy.core.multiarray")
     assert b"numpy.core.multiarray" in content
@@ -61,7 +62,7 @@ def test_an_array_of_python_2_and_numpy_1_comes_back(tmp_path):
     assert safe_pickle.load(path).tolist() == [0, 1, 2]
 
 
-def test_tensors_come_as_arrays(tmp_path):
+def test_tensors_come_as_arrays(tmp_path: Path) -> None:
     value = torch.arange(12, dtype=torch.float32).reshape(3, 4)
     found = safe_pickle.load(written(tmp_path, {"pck": [value.T[1:], value.mean()]}))["pck"]
     assert isinstance(found[0], np.ndarray)
@@ -75,7 +76,7 @@ class Evil:
     def __init__(self, function: object, *arguments: object) -> None:
         self.call = (function, arguments)
 
-    def __reduce__(self):
+    def __reduce__(self) -> Any:
         return self.call
 
 
@@ -91,25 +92,25 @@ class Evil:
     ],
     ids=["system", "eval", "getattr", "date", "numpy.load", "path"],
 )
-def test_other_names_are_refused_by_name(tmp_path, value, name):
+def test_other_names_are_refused_by_name(tmp_path: Path, value: Any, name: Any) -> None:
     with pytest.raises(DataError, match=rf"some\.pkl.*{name}"):
         safe_pickle.load(written(tmp_path, {"fine": 1, "bad": value}))
 
 
-def test_an_array_of_objects_is_refused(tmp_path):
+def test_an_array_of_objects_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"some\.pkl.*object"):
         safe_pickle.load(written(tmp_path, np.array([1, "a"], dtype=object)))
 
 
 @pytest.mark.parametrize("content", [b"", b"not a pickle", pickle.dumps(list(range(50)))[:-8], b"\x80\x05]."[:2]])
-def test_a_damaged_file_is_named(tmp_path, content):
+def test_a_damaged_file_is_named(tmp_path: Path, content: Any) -> None:
     path = tmp_path / "bad.pkl"
     path.write_bytes(content)
     with pytest.raises(DataError, match=r"bad\.pkl.*damaged"):
         safe_pickle.load(path)
 
 
-def test_a_claimed_shape_larger_than_the_content_is_refused(tmp_path):
+def test_a_claimed_shape_larger_than_the_content_is_refused(tmp_path: Path) -> None:
     content = pickle.dumps(np.zeros(8, np.uint8), 2)
     crafted = content.replace(b"K\x08\x85", b"M\xff\xff\x85")
     assert crafted != content
@@ -119,14 +120,14 @@ def test_a_claimed_shape_larger_than_the_content_is_refused(tmp_path):
         safe_pickle.load(path)
 
 
-def test_a_missing_file_is_named(tmp_path):
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"none\.pkl"):
         safe_pickle.load(tmp_path / "none.pkl")
 
 
 @pytest.mark.golden
 @pytest.mark.parametrize("path", sorted(golden.FOLDER.glob("downstream/retrieval/*/*.pkl")), ids=lambda path: path.name)
-def test_ground_truth_is_read_as_it_was_written(path):
+def test_ground_truth_is_read_as_it_was_written(path: Any) -> None:
     plain = json.loads((path.parents[1] / "gnd.json").read_text(encoding="utf-8"))
     found = safe_pickle.load(path)
     assert {key: found[key] for key in plain} == plain

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,25 +17,25 @@ SIZE = (6, 4)
 EVERYTHING = frozenset({"label", "roles", "masks", "keypoints", "pairs", "relevance", "video"})
 
 
-def _mask():
+def _mask() -> Any:
     mask = np.zeros(SIZE[::-1], dtype=bool)
     mask[1, 2] = True
     return mask
 
 
-def _ids():
+def _ids() -> Any:
     return _mask().astype(np.uint8)
 
 
-def _float_mask():
+def _float_mask() -> Any:
     return _mask().astype(float)
 
 
-def _turned():
+def _turned() -> Any:
     return _mask().T
 
 
-def _empty():
+def _empty() -> Any:
     return np.zeros(SIZE[::-1], dtype=bool)
 
 
@@ -56,10 +57,10 @@ class Good(Dataset):
     changes: dict[str, object] = {}  # noqa: RUF012
     said: tuple[str, ...] = ("a", "a", "b", "b")
 
-    def __len__(self):
+    def __len__(self) -> Any:
         return 4
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: Any) -> Any:
         query = index % 2
         sample = Sample(
             id=str(index),
@@ -76,20 +77,20 @@ class Good(Dataset):
         )
         return replace(sample, **self.changes) if index == 1 else sample
 
-    def fingerprint(self):
+    def fingerprint(self) -> Any:
         return "good"
 
-    def classes(self):
+    def classes(self) -> Any:
         return ("thing",)
 
-    def categories(self):
+    def categories(self) -> Any:
         return {7: "part"}
 
-    def groups(self):
+    def groups(self) -> Any:
         return self.said
 
 
-def _check(**attributes):
+def _check(**attributes: Any) -> None:
     kind = type("Good", (Good,), {**attributes, "__module__": __name__})
     globals()["Good"], was = kind, Good  # it must survive pickling
     try:
@@ -98,7 +99,7 @@ def _check(**attributes):
         globals()["Good"] = was
 
 
-def test_a_good_dataset_passes():
+def test_a_good_dataset_passes() -> None:
     _check()
 
 
@@ -126,7 +127,7 @@ def test_a_good_dataset_passes():
         ({"group": "b"}, "its group is 'b'"),
     ],
 )
-def test_what_is_wrong_with_a_sample_is_named(changes, said):
+def test_what_is_wrong_with_a_sample_is_named(changes: Any, said: Any) -> None:
     with pytest.raises(AssertionError, match=said):
         _check(changes=changes)
 
@@ -135,23 +136,23 @@ def test_what_is_wrong_with_a_sample_is_named(changes, said):
     ("groups", "said"),
     [(("a", "a", "b"), "3 entries for 4 samples"), (("a", "b", "a", "b"), "its group is 'a'")],
 )
-def test_groups_are_those_of_the_samples(groups, said):
+def test_groups_are_those_of_the_samples(groups: Any, said: Any) -> None:
     with pytest.raises(AssertionError, match=said):
         _check(said=groups)
 
 
-def test_what_is_offered_is_there():
+def test_what_is_offered_is_there() -> None:
     class Bare(Good):
-        def __getitem__(self, index):
+        def __getitem__(self, index: Any) -> Any:
             return replace(super().__getitem__(index), keypoints={})
 
     with pytest.raises(AssertionError, match="offers keypoints, but no sample has it"):
         check_dataset(DatasetSpec(name="bare", summary="bare", load=lambda: Bare, offers=EVERYTHING))
 
 
-def test_masks_that_are_all_empty():
+def test_masks_that_are_all_empty() -> None:
     class Empty(Good):
-        def __getitem__(self, index):
+        def __getitem__(self, index: Any) -> Any:
             return replace(super().__getitem__(index), segments=(replace(SEGMENT, decode=_empty),))
 
     with pytest.raises(AssertionError, match="all masks are empty"):
