@@ -242,7 +242,7 @@ def compare(
     comparisons, failed = compare_findings(chosen, root, figures=figures, reporter=Silent())
     for error in failed.values():
         raise error
-    if root is not None:
+    if root is not None and any(each.folder and each.result for each in comparisons):
         write_root(root)
     return comparisons
 

@@ -41,6 +41,19 @@ def test_neither_the_dataset_nor_the_weights_are_needed(vitan: Any) -> None:
     assert vitan("compare").code == 0
 
 
+@pytest.mark.usefixtures("two")
+def test_another_folder_gets_what_there_is_to_write(vitan: Any) -> None:
+    none = vitan("compare", "-o", "out", "--no-figures")
+    assert none.code == 0, none.err
+    assert "toy-A8" in none.out
+    assert "numbers" not in none.out
+    assert not Path("out").exists()
+    drawn = vitan("compare", "-o", "out")
+    assert drawn.code == 0, drawn.err
+    assert Path("out/comparison/dots/mean/models.png").is_file()
+    assert "numbers" not in drawn.out, "of what is only drawn together there is none"
+
+
 def test_results_on_other_images_are_refused_by_name(vitan: Any) -> None:
     vitan("run", "mean", "-m", "toy-A8", "-d", "dots")
     vitan("run", "mean", "-m", "toy-B8", "-d", "dots", "--limit", "4", "--mean.limit", "2")

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from ..app import plugin_option, plugins_of
 from ..names import complete_analyses
-
-if TYPE_CHECKING:
-    pass
 
 
 @click.command(short_help="Compare models from results that are there; no model is run.")
@@ -61,4 +57,6 @@ def compare(
         click.echo("\n".join(many_models(each.findings)) + "\n")
         for path in each.pictures:
             click.echo(f"pictures  {path}")
-    click.echo(f"numbers   {(output or results) / 'records.csv'}")
+    numbers = (output or results) / "records.csv"
+    if numbers.is_file():
+        click.echo(f"numbers   {numbers}")
