@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, astuple
 from functools import partial
 from typing import Any
@@ -24,6 +25,7 @@ from .provenance import circumstances
 from .schedule import Sharing, partition_of
 from .store import Store, Unit
 from .track import Named, Track, own_name, shared_name
+from .untouched import untouched
 
 #: From this many bytes on, the size of what a pass will store is announced.
 _MUCH = 1_000_000_000
@@ -209,17 +211,19 @@ class Pass:
         running = [(track, recordings[track.name]) for track in tracks if track.error is None]
         taps = frozenset().union(*(recording.taps for _, recording in running))
         wanted = dict.fromkeys(self.model.info.blocks, taps)
+        first, self._checked = not self._checked, True
 
         def on_block(block: int, caught: Mapping[str, Tensor]) -> None:
             for track, recording in running:
                 if track.error is None:
-                    with track.answering("update_block"):
-                        recording.update_block(block, {name: caught[name] for name in recording.taps}, batch)
+                    handed = {name: caught[name] for name in recording.taps}
+                    watch = untouched(track.owner, block, handed, batch) if first else nullcontext()
+                    with watch, track.answering("update_block"):
+                        recording.update_block(block, handed, batch)
 
         with blaming(f"model {self.model.info.name}", "its forward pass"):
-            if not self._checked:
+            if first:
                 self.model.check_recording(wanted, batch.pixels[:1], images=batch.names[:1])
-                self._checked = True
             with self.model.record(wanted, on_block, images=batch.names):
                 self.model.forward(batch.pixels)
 
