@@ -34,6 +34,16 @@ def find_layout(module: nn.Module, image_size: int) -> TokenLayout:
     return TokenLayout(_timm_prefix(module), grid)
 
 
+def check_patch(patch: int, image_size: int, layout: TokenLayout) -> None:
+    """Raise ``MismatchError`` if patches of so many pixels do not make the grid: distances in pixels would be wrong."""
+    rows, columns = layout.grid
+    if {rows, columns} != {image_size // patch}:
+        raise MismatchError(
+            f"the module has {rows} x {columns} patches at {image_size} pixels, and its ModelSpec says patch={patch}; "
+            f"it should be {image_size // rows}"
+        )
+
+
 def describe(module: nn.Module, taps: TapMap) -> tuple[int, int, int]:
     """Depth, heads and channels of a Vision Transformer.
 

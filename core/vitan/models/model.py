@@ -14,7 +14,7 @@ from ..anatomy import TIMM, ModelInfo, TapMap, select_blocks
 from ..errors import MismatchError, RecordingError
 from ..files import part_of_file, slug
 from ..registry.specs import ModelSpec
-from .layout import describe, find_blocks, find_layout
+from .layout import check_patch, describe, find_blocks, find_layout
 from .reading import Images, Reading, numbers_of, pixels_of
 from .recorder import OnBlock, Recorder
 from .weights import Fitted, Progress, file_sha256, fit, locate, state_sha256
@@ -134,12 +134,15 @@ class Model:
 def as_built(spec: ModelSpec, blocks: Sequence[str] = ("all",)) -> Model:
     """A model with the values that ``build`` gave it.
 
-    Raises ``MismatchError`` for modules that are no Vision Transformer and for blocks that it does not have.
+    Raises ``MismatchError`` for modules that are no Vision Transformer, for blocks that it does not have, and for a
+    patch that is not the module's.
     """
     module = spec.build().eval().requires_grad_(False)
     taps = spec.taps or TIMM
     find_blocks(module, taps)
     depth, heads, dim = describe(module, taps)
+    layout = spec.tokens(module) if spec.tokens else find_layout(module, spec.image_size)
+    check_patch(spec.patch, spec.image_size, layout)
     info = ModelInfo(
         name=spec.name,
         family=spec.family,
@@ -149,7 +152,7 @@ def as_built(spec: ModelSpec, blocks: Sequence[str] = ("all",)) -> Model:
         depth=depth,
         heads=heads,
         dim=dim,
-        layout=spec.tokens(module) if spec.tokens else find_layout(module, spec.image_size),
+        layout=layout,
         blocks=select_blocks(blocks, depth),
         label=spec.label,
         colour=spec.colour,

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..anatomy import TAPS, TIMM
-from ..models.layout import describe, find_blocks, find_layout
+from ..models.layout import check_patch, describe, find_blocks, find_layout
 from ..models.model import Model, as_built, load_model
 from ..registry.specs import ModelSpec
 
@@ -51,10 +51,7 @@ def _check_structure(spec: ModelSpec) -> None:
     assert depth == len(blocks), f"{spec.name}: {len(blocks)} blocks, described as {depth}"
     assert dim % heads == 0, f"{spec.name}: {dim} channels do not split into {heads} heads"
     layout = spec.tokens(module) if spec.tokens else find_layout(module, spec.image_size)
-    rows, columns = layout.grid
-    assert rows * spec.patch <= spec.image_size >= columns * spec.patch, (
-        f"{spec.name}: {rows} x {columns} patches of {spec.patch} pixels do not fit {spec.image_size} pixels"
-    )
+    check_patch(spec.patch, spec.image_size, layout)
 
 
 def _check_shapes(model: Model, seen: Mapping[int, Mapping[str, Tensor]]) -> None:

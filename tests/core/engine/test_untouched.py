@@ -87,7 +87,7 @@ def test_nothing_of_such_a_pass_is_stored(tmp_path: Path) -> None:
         "dataset": {"name": "pictures"},
     }
     job = prepare(make_plan(content, "test"), plugins)
-    with pytest.raises(PluginError, match="analysis careless changes the tap 'block' in place at block 0"):
+    with pytest.raises(PluginError, match=r"analysis careless \(acme 1\) changes the tap 'block' in place at block 0"):
         toys.outcomes_of(job, 0, Store(tmp_path), toys_reporter())
     assert not list(tmp_path.glob("??/*"))
 

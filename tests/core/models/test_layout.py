@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,9 +12,11 @@ from open_clip.transformer import VisionTransformer as OpenClipTransformer
 from timm.models import beit, deit, eva, vision_transformer
 from torch import nn
 
+from toys import TOY
 from vitan.anatomy import OPEN_CLIP, TIMM, TokenLayout
 from vitan.errors import MismatchError
-from vitan.models.layout import describe, find_layout
+from vitan.models.layout import check_patch, describe, find_layout
+from vitan.models.model import as_built
 
 SIZE = {"img_size": 32, "patch_size": 8, "embed_dim": 24, "depth": 2, "num_heads": 3, "num_classes": 0}
 VIT = vision_transformer.VisionTransformer
@@ -113,3 +116,19 @@ def test_blocks_without_one_attention_are_refused() -> None:
     module = VIT(**SIZE, block_fn=vision_transformer.ParallelScalingBlock)
     with pytest.raises(MismatchError, match="are not one attention and then one MLP"):
         describe(module, TIMM)
+
+
+@pytest.mark.parametrize(
+    ("patch", "image_size", "grid"), [(8, 32, (4, 4)), (14, 518, (37, 37)), (14, 224, (16, 16)), (13, 224, (17, 17))]
+)
+def test_a_patch_that_makes_the_grid(patch: int, image_size: int, grid: tuple[int, int]) -> None:
+    check_patch(patch, image_size, TokenLayout((), grid))
+
+
+@pytest.mark.parametrize(("patch", "grid"), [(16, (4, 4)), (4, (4, 4)), (8, (4, 5)), (33, (4, 4))])
+def test_a_patch_that_is_not_the_modules_is_refused_at_load(patch: int, grid: tuple[int, int]) -> None:
+    with pytest.raises(MismatchError, match=f"ModelSpec says patch={patch}; it should be 8"):
+        check_patch(patch, 32, TokenLayout((), grid))
+    if grid == (4, 4):
+        with pytest.raises(MismatchError, match=f"4 x 4 patches at 32 pixels, and its ModelSpec says patch={patch}"):
+            as_built(replace(TOY, patch=patch))
