@@ -172,6 +172,83 @@ def test_an_unknown_name_or_tag_brings_close_ones(name: Any, close: Any) -> None
     assert close in caught.value.close
 
 
+QUICK = [
+    name
+    for name in timm.list_pretrained("*_clip_*")
+    if "quickgelu" not in name and timm.is_model_pretrained(name.replace("_clip_", "_clip_quickgelu_"))
+]
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_weights_that_want_quickgelu_are_refused_in_an_architecture_with_gelu(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(timm, "create_model", None)
+    twin = name.replace("_clip_", "_clip_quickgelu_")
+    with pytest.raises(MismatchError, match=rf"trained with QuickGELU, and .* has GELU; use timm:{twin}$"):
+        model(f"timm:{name}")
+
+
+def test_there_are_such_weights_and_their_twins_are_served() -> None:
+    assert len(QUICK) >= 9
+    noted = {name for name in timm.list_pretrained() if "QuickGELU" in str(timm.get_pretrained_cfg(name).notes)}
+    assert noted
+    assert {name for name in noted if "quickgelu" not in name} <= set(QUICK)
+    spec = model("timm:vit_base_patch16_clip_quickgelu_224.openai")
+    assert spec.weights[0] == HubSource(
+        repo="timm/vit_base_patch16_clip_224.openai", file="model.safetensors", licence=spec.weights[0].licence
+    )
+    assert model("timm:vit_base_patch16_clip_224.laion2b").name == "timm:vit_base_patch16_clip_224.laion2b"
+
+
+@pytest.mark.parametrize(
+    ("name", "now"),
+    [
+        ("vit_small_patch16_224_dino", "vit_small_patch16_224.dino"),
+        ("vit_base_patch16_224_in21k", "vit_base_patch16_224.augreg_in21k"),
+        ("deit3_base_patch16_224_in21ft1k", "deit3_base_patch16_224.fb_in22k_ft_in1k"),
+        ("vit_base_resnet50_384", "vit_base_r50_s16_384.orig_in21k_ft_in1k"),
+    ],
+)
+def test_names_of_older_versions_bring_todays(name: str, now: str) -> None:
+    with pytest.raises(MismatchError, match=rf"timm calls it timm:{now} now$"):
+        model(f"timm:{name}")
+
+
+@pytest.mark.parametrize(
+    ("name", "instead"),
+    [
+        ("timm:hf-hub:timm/vit_base_patch16_224.dino", "here timm:vit_base_patch16_224.dino"),
+        ("timm:timm/vit_base_patch16_224.dino", "here timm:vit_base_patch16_224.dino"),
+        ("timm:local-dir:/home/me/vit", "a file of your own is taken with --weights"),
+        ("open_clip:hf-hub:timm/ViT-B-16-SigLIP", "here open_clip:ViT-B-16-SigLIP/webli"),
+        ("open_clip:hf-hub:me/nothing", "vitan takes open_clip:ARCHITECTURE/TAG$"),
+        ("open_clip:local-dir:/home/me/clip", "vitan takes open_clip:ARCHITECTURE/TAG$"),
+    ],
+)
+def test_an_address_is_no_name_and_nothing_is_asked_for_it(
+    name: str, instead: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(open_clip, "get_model_config", None)
+    monkeypatch.setattr(timm, "get_pretrained_cfg", None)
+    with pytest.raises(MismatchError, match=rf"is an address.*, not a name; .*{instead}"):
+        model(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "close"),
+    [
+        ("vit_base_patch16_224", "timm:vit_base_patch16_224"),
+        ("vit_small_patch14_dinov2.lvd142m", "timm:vit_small_patch14_dinov2.lvd142m"),
+        ("ViT-B-32/laion2b_s34b_b79k", "open_clip:ViT-B-32/laion2b_s34b_b79k"),
+    ],
+)
+def test_a_librarys_name_without_the_library(name: str, close: str) -> None:
+    with pytest.raises(UnknownNameError) as caught:
+        model(name)
+    assert caught.value.close == (close,)
+
+
 # open_clip
 
 

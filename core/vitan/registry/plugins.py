@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 
 import pluggy
 
-from ..errors import PluginError, UnknownNameError
+from ..errors import MismatchError, PluginError, UnknownNameError
 from . import hooks as hookspecs
 from .files import import_file
 from .names import Provider, Registry
@@ -145,7 +145,21 @@ class Plugins:
         except UnknownNameError as error:
             examples = " or ".join(spec.example for _, spec in self.catalogs)
             also = f" A library's own model goes by its name there, as in {examples}." if examples else ""
-            raise UnknownNameError(error.kind, error.name, error.close, also) from None
+            close = self._in_catalogs(name) or error.close
+            raise UnknownNameError(error.kind, error.name, close, also) from None
+
+    def _in_catalogs(self, name: str) -> list[str]:
+        """A library's name without the library's. Only such names have a ``_`` or ``/``; asking a library is slow."""
+        served = []
+        for _, catalog in self.catalogs if "_" in name or "/" in name else ():
+            try:
+                catalog.spec(name)
+            except UnknownNameError:
+                continue
+            except MismatchError:  # it is known there, and the reason comes with the whole name
+                pass
+            served.append(f"{catalog.name}:{name}")
+        return served
 
     def _attempt(self, provider: Provider, where: str, point: EntryPoint) -> None:
         try:

@@ -28,6 +28,7 @@ _WEIGHTS, _SAFE_WEIGHTS = "open_clip_pytorch_model.bin", "open_clip_model.safete
 
 def spec(name: str) -> ModelSpec:
     """See ``catalogs.open_clip_model``."""
+    _check_address(name)
     architecture, tag = _parted(name)
     config, weights = _configs(architecture, tag)
     vision = config["vision_cfg"]
@@ -79,6 +80,18 @@ def image_tower(state: StateDict, *, prefix: str) -> StateDict:
     if not found:
         raise KeyError(f"{prefix}*")
     return converted
+
+
+def _check_address(name: str) -> None:
+    """Refuse what open_clip would go to the network or to a folder for, with the name that stands in it."""
+    kind, colon, address = name.partition(":")
+    if colon:
+        architecture = posixpath.basename(address)
+        tags = open_clip.list_pretrained_tags_by_model(architecture)
+        here = f", here open_clip:{architecture}/{tags[0]}" if tags else ""
+        raise MismatchError(
+            f"open_clip:{name} is an address ({kind}), not a name; vitan takes open_clip:ARCHITECTURE/TAG{here}"
+        )
 
 
 def _parted(name: str) -> tuple[str, str]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import timm
 import torch
+from timm.models import _registry
 from torch import Tensor
 
 from vitan.anatomy import TIMM
@@ -27,6 +28,7 @@ def spec(name: str) -> ModelSpec:
     """See ``catalogs.timm_model``."""
     config = _config(name)
     full = f"{config.architecture}.{config.tag}"
+    _check_activation(full, config)
     _, rows, columns = config.input_size
     if rows != columns:
         raise MismatchError(f"timm:{full} takes pictures of {rows} x {columns} pixels; vitan makes square ones")
@@ -53,6 +55,22 @@ def check_family(architecture: str) -> None:
         raise MismatchError(
             f"{architecture} is of timm's {family} family; vitan reads plain Vision Transformers, "
             f"which are timm's {', '.join(FAMILIES)}"
+        )
+
+
+def _check_activation(full: str, config: Any) -> None:
+    """Refuse weights that want QuickGELU in an architecture with GELU; timm has it as an architecture beside.
+
+    timm's notes say so, and so does a twin with the same tag. Raises ``MismatchError``.
+    """
+    twin = full.replace("_clip_", "_clip_quickgelu_")
+    if "quickgelu" in full or twin == full:
+        return
+    noted = any("quickgelu" in note.lower() for note in config.notes or ())
+    if noted or timm.is_model_pretrained(twin):
+        raise MismatchError(
+            f"timm:{full}: these weights were trained with QuickGELU, and {config.architecture} has GELU; "
+            f"use timm:{twin}"
         )
 
 
@@ -123,6 +141,9 @@ def _formats(full: str) -> tuple[CheckpointFormat, ...]:
 def _config(name: str) -> Any:
     """timm's record of the weights; raises ``UnknownNameError`` or ``MismatchError``."""
     architecture, _, tag = name.partition(".")
+    _check_address(name)
+    if now := _renamed(architecture):
+        raise MismatchError(f"timm:{name} is a name of older versions; timm calls it timm:{now} now")
     if not timm.is_model(architecture):
         known = [model for family in FAMILIES for model in timm.list_models(module=family)]
         raise _unknown(name, difflib.get_close_matches(architecture, known, n=3))
@@ -134,6 +155,21 @@ def _config(name: str) -> Any:
     if not tags or not config.hf_hub_id:
         raise MismatchError(f"timm has no weights of {name} in its own format, so that vitan cannot load it by name")
     return config
+
+
+def _check_address(name: str) -> None:
+    """Refuse an address on the hub, such as ``hf-hub:timm/NAME.TAG``, with the name that stands in it."""
+    inner = name.rpartition("/")[2]
+    known = inner != name and timm.is_model(inner.partition(".")[0])
+    if known or ":" in name:
+        here = f", here timm:{inner}" if known else "; a file of your own is taken with --weights"
+        raise MismatchError(f"timm:{name} is an address, not a name; vitan takes timm:NAME or timm:NAME.TAG{here}")
+
+
+def _renamed(architecture: str) -> str:
+    """timm's present name of a model that it has renamed, or nothing."""
+    tables: dict[str, dict[str, str]] = getattr(_registry, "_module_to_deprecated_models", {})
+    return next((names[architecture] for names in tables.values() if names.get(architecture)), "")
 
 
 def _unknown(name: str, close: list[str]) -> UnknownNameError:
