@@ -218,7 +218,7 @@ class Pass:
                 if track.error is None:
                     handed = {name: caught[name] for name in recording.taps}
                     watch = untouched(track.owner, block, handed, batch) if first else nullcontext()
-                    with watch, track.answering("update_block"):
+                    with track.answering("update_block"), watch:
                         recording.update_block(block, handed, batch)
 
         with blaming(f"model {self.model.info.name}", "its forward pass"):

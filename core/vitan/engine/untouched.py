@@ -16,20 +16,20 @@ _BITS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 
 @contextmanager
 def untouched(owner: str, block: int, taps: Mapping[str, Tensor], batch: Batch) -> Iterator[None]:
-    """Inside, ``owner`` sees a block; afterwards its taps, the pixels and what was prepared must be as before.
+    """Put back what is changed inside of a block's taps, of the pixels and of what was prepared.
 
-    Raises ``PluginError`` if they are not.
+    Raises ``PluginError`` if anything was, with the name of ``owner``: the analysis that was handed them.
     """
-    handed = dict(_handed(taps, batch))
-    before = {what: _checksum(tensor) for what, tensor in handed.items()}
-    yield
-    for what, tensor in handed.items():
-        if _checksum(tensor) != before[what]:
-            raise PluginError(
-                f"{owner} changes {what} in place at block {block}: other analyses, and the model itself, would go on "
-                "with changed values; its update_block has to work on a copy (.clone()). Run the others without it, "
-                "and tell its author."
-            )
+    handed = [(what, tensor, tensor.clone()) for what, tensor in _handed(taps, batch)]
+    try:
+        yield
+    finally:
+        changed = [what for what, tensor, before in handed if _put_back(tensor, before)]
+    if changed:
+        raise PluginError(
+            f"{owner} changes {changed[0]} in place at block {block}: other analyses, and the model itself, would go "
+            "on with changed values. Its update_block has to work on a copy (.clone()); please tell its author."
+        )
 
 
 def _handed(taps: Mapping[str, Tensor], batch: Batch) -> Iterator[tuple[str, Tensor]]:
@@ -42,11 +42,10 @@ def _handed(taps: Mapping[str, Tensor], batch: Batch) -> Iterator[tuple[str, Ten
                 yield f"batch.prepared ({part!r} of {sample.id})", tensor
 
 
-def _checksum(tensor: Tensor) -> tuple[int, int]:
-    """Sums of the bits of all values: plain, and along the last axis weighted by place, so that order matters."""
-    bits = tensor.detach().view(_BITS[tensor.element_size()])
-    if not bits.ndim:
-        return int(bits), 0
-    rows = bits.sum(tuple(range(bits.ndim - 1)), dtype=torch.int64) if bits.ndim > 1 else bits.to(torch.int64)
-    places = torch.arange(1, len(rows) + 1, device=rows.device)
-    return int(rows.sum()), int((rows * places).sum())
+def _put_back(tensor: Tensor, before: Tensor) -> bool:
+    """Whether it had to be; bits are compared, since values that are not numbers equal nothing."""
+    bits = _BITS[tensor.element_size()]
+    changed = not torch.equal(tensor.view(bits), before.view(bits))
+    if changed:
+        tensor.copy_(before)
+    return changed
