@@ -3,12 +3,16 @@
 A score per query (a hit, an average precision, the J&F of an object, ...) comes with the luck of which queries there
 are. The bootstrap draws the queries anew, with replacement and with the same draws for every block, so that blocks are
 compared on the same queries (Efron and Tibshirani 1993, chapters 13 and 16).
+
+Where all queries score the same, drawing them anew tells nothing: 70 hits in 70 would be sure to be 100 %. The interval
+of a proportion is therefore Wilson's (1927), which has a width wherever there are few queries.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -60,6 +64,7 @@ def best_blocks(
     *,
     units: Sequence[int] | npt.NDArray[Any] | None = None,
     weights: npt.ArrayLike | None = None,
+    top: float | None = None,
     seed: int = 0,
     draws: int = DRAWS,
     level: float = LEVEL,
@@ -70,6 +75,10 @@ def best_blocks(
     that is NaN for every query is left out: its mean is NaN, and it is never among the best. ``units``
     (query,) says which queries belong together and are drawn together: the objects of a video, the points of a pair.
     ``weights`` (query,) make the mean a weighted one, such as 1 / (points of the category) for a mean over categories.
+
+    ``top`` is the largest score that there can be, where the smallest is 0: 100 for hits in percent. Blocks whose
+    scores are all 0 or ``top`` then have Wilson's interval instead; where ``units`` or ``weights`` are given, only
+    those that are 0, or ``top``, throughout, with as many trials as equal units would be worth (Kish 1965).
 
     A block is among the best unless the whole interval of its difference from the block with the largest mean lies
     below 0. No correction is made for the number of blocks, and the largest of many means is itself a little lucky: the
@@ -92,10 +101,27 @@ def best_blocks(
         drawn = _draw(sums, mass, draws, np.random.default_rng(seed))  # (block, draw)
         tails = (1 - level) / 2, (1 + level) / 2
         low[there], high[there] = np.quantile(drawn, tails, axis=1)
+        if top is not None:
+            shares = sums / mass / top  # (block, unit)
+            sure = _all_or_nothing(shares, alone=units is None and weights is None)
+            bounds = wilson(mean[there][sure] / top, mass.sum() ** 2 / (mass**2).sum(), level)
+            low[there[sure]], high[there[sure]] = top * bounds
         behind = drawn - drawn[np.searchsorted(there, best)]
         behind_low[there], behind_high[there] = np.quantile(behind, tails, axis=1)
         equals = np.flatnonzero(behind_high >= 0)
     return Sweep(mean, low, high, behind_low, behind_high, best, tuple(equals.tolist()), queries)
+
+
+def wilson(share: Floats, trials: float, level: float = LEVEL) -> Floats:
+    """The score interval of proportions (Wilson 1927), (2, ...) for low and high, within 0 and 1.
+
+    ``share`` are the proportions of hits in so many ``trials``.
+    """
+    z = NormalDist().inv_cdf((1 + level) / 2)
+    centre = share + z**2 / (2 * trials)
+    reach = z * np.sqrt(share * (1 - share) / trials + z**2 / (4 * trials**2))
+    bounds: Floats = np.clip(np.stack([centre - reach, centre + reach]) / (1 + z**2 / trials), 0, 1)
+    return bounds
 
 
 def records_of(sweep: Sweep, metric: str, blocks: Sequence[int], *, gap: str = "", **more: Any) -> tuple[Record, ...]:
@@ -127,6 +153,13 @@ def _label(sweep: Sweep, row: int) -> str:
     if np.isnan(sweep.mean[row]):
         return ""
     return BEST if row == sweep.best else LEVEL_WITH_BEST if row in sweep.equals else ""
+
+
+def _all_or_nothing(shares: Floats, *, alone: bool) -> npt.NDArray[np.bool_]:
+    """The blocks that are a proportion of (block, unit) shares; unless units stand ``alone``, only where all agree."""
+    missed, hit = np.isclose(shares, 0), np.isclose(shares, 1)
+    sure = np.all(missed | hit, axis=1) if alone else np.all(missed, axis=1) | np.all(hit, axis=1)
+    return np.asarray(sure, np.bool_)
 
 
 def _per_unit(values: Floats, units: Any, weights: Any) -> tuple[Floats, Floats]:

@@ -72,7 +72,7 @@ def test_planted_classes_are_found(token: Any) -> None:
     top1 = records(result, "knn-top1")
     assert top1[0, 1].value == top1[0, 20].value == 100
     assert (top1[0, 1].token, top1[0, 1].parameter) == (TOKENS[token], "k")
-    assert (top1[0, 1].low, top1[0, 1].n) == (100, 20)
+    assert (top1[0, 1].low, top1[0, 1].n) == (pytest.approx(100 * 20 / (20 + 1.959964**2)), 20)  # Wilson's
     assert result.arrays["class-top1"][0, 0].tolist() == [100, 100, 100]
     assert records(result, "knn-bank")[None, None].value == 40
     assert records(result, "knn-queries")[None, None].token == TOKENS[token]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from vitan.analysis.records import BEST, LEVEL
-from vitan.analysis.sweep import best_blocks, records_of
+from vitan.analysis.sweep import best_blocks, records_of, wilson
 
 
 def test_a_clear_winner_stands_alone() -> None:
@@ -112,3 +112,42 @@ def test_shapes_that_do_not_fit_are_refused() -> None:
         best_blocks(np.zeros(3))
     with pytest.raises(ValueError, match="each of the 3 queries"):
         best_blocks(np.zeros((2, 3)), units=[0, 1])
+
+
+@pytest.mark.parametrize(
+    ("hits", "trials", "low", "high"),
+    [  # solved by hand: at 0 or all hits one bound is z^2 / (n + z^2) from the end
+        (70, 70, 0.94797, 1.0),
+        (0, 70, 0.0, 0.05203),
+        (5, 10, 0.23659, 0.76341),
+        (81, 263, 0.2553, 0.3662),  # the example of Newcombe 1998, table 1
+    ],
+)
+def test_wilson_bounds_a_proportion(hits: int, trials: int, low: float, high: float) -> None:
+    assert wilson(np.array(hits / trials), trials).tolist() == pytest.approx([low, high], abs=1e-4)
+
+
+@pytest.mark.parametrize("top", [1.0, 100.0])
+def test_a_proportion_is_never_sure(top: float) -> None:
+    hits = np.tile([1.0, 1.0, 1.0, 0.0], 20) * top
+    sweep = best_blocks([np.full(80, top), np.zeros(80), hits], top=top)
+    np.testing.assert_allclose([sweep.low, sweep.high], top * wilson(np.array([1, 0, 0.75]), 80), atol=1e-12)
+    assert [sweep.high[0], sweep.low[1]] == pytest.approx([top, 0])
+    assert sweep.low[0] < 0.96 * top
+    assert sweep.high[1] > 0.04 * top
+
+
+def test_units_that_all_agree_count_as_trials_and_others_are_drawn() -> None:
+    """Ten points of each of eight pairs are eight trials; and weights make fewer of them."""
+    pairs = np.arange(8).repeat(10)
+    mixed = np.tile([1.0, 0.0], 40)
+    sweep = best_blocks([np.ones(80), mixed], units=pairs, top=1)
+    assert sweep.low[0] == pytest.approx(wilson(np.array(1.0), 8)[0])
+    assert sweep.low[1] == best_blocks([np.ones(80), mixed], units=pairs).low[1]
+    uneven = best_blocks(np.ones((1, 2)), weights=[3, 1], top=1)
+    assert uneven.low[0] == pytest.approx(wilson(np.array(1.0), 1.6)[0])  # (3 + 1)^2 / (9 + 1)
+
+
+def test_scores_between_the_ends_are_drawn() -> None:
+    scores = np.random.default_rng(2).random((1, 50))
+    assert best_blocks(scores, top=1).low[0] == best_blocks(scores).low[0]

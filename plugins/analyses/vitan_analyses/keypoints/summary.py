@@ -126,7 +126,7 @@ def _pck(seen: _Seen, alpha: float) -> Iterator[Record]:
     """The mean over categories with intervals, then per picture and point, then parts of the points."""
     hits = 100 * correct(seen.errors, seen.column("threshold")[:, 0], alpha)
     share = 1 / np.bincount(seen.category)[seen.category]  # so that every category counts the same
-    sweep = best_blocks(hits, units=seen.pair, weights=share)
+    sweep = best_blocks(hits, units=seen.pair, weights=share, top=100)
     how: dict[str, Any] = {"parameter": "alpha", "at": alpha}
     yield from records_of(sweep, PCK, seen.blocks, **how)
     for metric, values in (

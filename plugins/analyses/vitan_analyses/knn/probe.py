@@ -81,7 +81,7 @@ class KnnProbe(Probe[KnnOptions]):
         for row, block in enumerate(self.model.blocks):
             for metric, found in zip(METRICS, self._hits(rows, block, split, ks), strict=True):
                 hits[metric][:, row] = found
-        sweeps = {m: [best_blocks(100 * each, seed=self.options.seed) for each in hits[m]] for m in METRICS}
+        sweeps = {m: [best_blocks(100 * each, top=100, seed=self.options.seed) for each in hits[m]] for m in METRICS}
         return Result(
             records=tuple(self._records(sweeps, ks, token, len(split.bank))),
             arrays=_arrays(hits, sweeps, ks, split),

@@ -73,7 +73,9 @@ class RetrievalProbe(Probe[RetrievalOptions]):
         found = self._empty(len(protocols), len(queries), min(SHOWN, len(gallery)))
         for row, block in enumerate(self.model.blocks):
             self._rank(rows, block, row, (gallery, queries), truth, protocols, found)
-        sweeps = {name: best_blocks(found.average[i], seed=self.options.seed) for i, name in enumerate(protocols)}
+        sweeps = {
+            name: best_blocks(found.average[i], top=1, seed=self.options.seed) for i, name in enumerate(protocols)
+        }
         return Result(
             records=tuple(self._records(sweeps, found, token, len(gallery), truth.unseen)),
             arrays=_arrays(found, sweeps, gallery, queries),
