@@ -11,6 +11,8 @@ from ..analysis.records import BEST, LEVEL, Record
 
 #: How many blocks of the untrained model the published tables average.
 _UNTRAINED = 10
+#: What must be the same for the values of two models to be compared, besides the task.
+_ALIKE = ("n", "fingerprint", "options")
 
 
 class Task(NamedTuple):
@@ -26,12 +28,24 @@ class Task(NamedTuple):
     at: float | None
 
 
+class _Curve(NamedTuple):
+    """Whose values by block belong together: never those of two weights, sets of images or options of one name."""
+
+    task: Task
+    model: str
+    weights: str
+    fingerprint: str
+    options: str
+
+
 @dataclass(frozen=True)
 class Best:
-    """The best block, from 0, of one model for one task.
+    """The best block, from 0, of one model for one task, and what else its value was made from.
 
-    ``blocks`` counts those that have a value. ``low`` and ``high`` are the interval of the value; ``equals`` are the
-    blocks that cannot be told from the best one, itself included, where an analysis has found them.
+    ``n`` is the number of images or queries, ``weights`` and ``fingerprint`` are digests of the weights and of the
+    images, ``options`` those that are not the defaults. ``blocks`` counts those that have a value. ``low`` and ``high``
+    are the interval of the value; ``equals`` are the blocks that cannot be told from the best one, itself included,
+    where an analysis has found them.
     """
 
     task: Task
@@ -43,18 +57,38 @@ class Best:
     low: float | None
     high: float | None
     equals: tuple[int, ...]
+    n: int | None
+    weights: str
+    fingerprint: str
+    options: str
 
 
 def best_blocks(records: Iterable[Record]) -> list[Best]:
     """One for each task and model that has values by block and says which direction is better, in the records' order.
 
-    Of equal blocks the first counts. Heads, parts of the whole, comparisons and missing values are left out.
+    A model has several where its weights, the images or the options differ; see ``differing``. Of equal blocks the
+    first counts. Heads, parts of the whole, comparisons and missing values are left out.
     """
-    curves: dict[tuple[Task, str], list[Record]] = {}
+    curves: dict[_Curve, list[Record]] = {}
     for record in records:
         if _is_swept(record) and record.better and math.isfinite(record.value):
-            curves.setdefault((_task(record), record.model), []).append(record)
-    return [_best(task, model, curve) for (task, model), curve in curves.items()]
+            curves.setdefault(_curve(record), []).append(record)
+    return [_best(curve, members) for curve, members in curves.items()]
+
+
+def differing(found: Iterable[Best]) -> tuple[str, ...]:
+    """What keeps values of one task from being compared: ``n``, ``fingerprint`` and ``options`` that are not the same.
+
+    ``weights`` is among them where one model stands there with two.
+    """
+    by_task: dict[Task, list[Best]] = {}
+    for best in found:
+        by_task.setdefault(best.task, []).append(best)
+    tasks = by_task.values()
+    unlike = [name for name in _ALIKE if any(len({getattr(best, name) for best in task}) > 1 for task in tasks)]
+    weights = ({(best.model, best.weights) for best in task} for task in tasks)
+    twice = any(len(pairs) > len({model for model, _ in pairs}) for pairs in weights)
+    return (*unlike, *(["weights"] if twice else []))
 
 
 def as_published(records: Iterable[Record], untrained: Collection[str]) -> list[Record]:
@@ -63,10 +97,10 @@ def as_published(records: Iterable[Record], untrained: Collection[str]) -> list[
     It is given to its first block, as there. ``untrained`` are the names of such models.
     """
     kept: list[Record] = []
-    curves: dict[tuple[Task, str], list[Record]] = {}
+    curves: dict[_Curve, list[Record]] = {}
     for record in records:
         if record.model in untrained and _is_swept(record):
-            curves.setdefault((_task(record), record.model), []).append(record)
+            curves.setdefault(_curve(record), []).append(record)
         else:
             kept.append(record)
     for curve in curves.values():
@@ -80,15 +114,29 @@ def _is_swept(record: Record) -> bool:
     return record.block is not None and record.head is None and not record.other and not record.of
 
 
-def _task(record: Record) -> Task:
-    return Task(*(getattr(record, name) for name in Task._fields))
+def _curve(record: Record) -> _Curve:
+    task = Task(*(getattr(record, name) for name in Task._fields))
+    return _Curve(task, record.model, record.weights, record.fingerprint, record.options)
 
 
-def _best(task: Task, model: str, curve: Sequence[Record]) -> Best:
-    by_block = sorted(curve, key=lambda record: record.block or 0)  # of equals the first is taken
+def _best(curve: _Curve, members: Sequence[Record]) -> Best:
+    by_block = sorted(members, key=lambda record: record.block or 0)  # of equals the first is taken
     best = (max if by_block[0].better == "higher" else min)(by_block, key=lambda record: record.value)
-    level = tuple(record.block or 0 for record in by_block if record.label in (BEST, LEVEL))
-    return Best(task, model, best.block or 0, len(curve), best.value, best.unit, best.low, best.high, level)
+    return Best(
+        task=curve.task,
+        model=curve.model,
+        block=best.block or 0,
+        blocks=len(members),
+        value=best.value,
+        unit=best.unit,
+        low=best.low,
+        high=best.high,
+        equals=tuple(record.block or 0 for record in by_block if record.label in (BEST, LEVEL)),
+        n=best.n,
+        weights=curve.weights,
+        fingerprint=curve.fingerprint,
+        options=curve.options,
+    )
 
 
 def select(found: Sequence[Best], metrics: Sequence[str] = (), analyses: Sequence[str] = ()) -> list[Best]:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _HEADINGS = ("metric", "token", "at", "model", "best block", "blocks", "value", "95 %", "not told from it")
 _RIGHT = (4, 5, 6, 7)
+#: What values of one heading may differ in, in words, and how many characters of it tell them apart.
+_DIFFERING = {"n": ("n", None), "fingerprint": ("images", 8), "options": ("options", None), "weights": ("weights", 8)}
 
 
 @click.command(short_help="Tell the best block of every model for every task.")
@@ -48,6 +50,9 @@ def table(
 
     Blocks are called by their number, from 0, however many there are results of. Intervals, and the blocks that cannot
     be told from the best one, are shown where an analysis has found them (from a paired bootstrap).
+
+    Values of one table are to be compared. Where their number of images or queries, the images, the options or the
+    weights of a model are not the same, the table says so, and has a column for it.
     """
     from ...errors import UsageError
     from ...results.best import as_published, best_blocks, select
@@ -80,14 +85,21 @@ def _untrained(plugins: Plugins) -> set[str]:
 
 def _lines(found: Sequence[Best]) -> Iterator[str]:
     """A table for each analysis, dataset, view and protocol: a row for each metric, k and model."""
+    from ...results.best import differing
+
     ordered = sorted(found, key=lambda best: best.task[:4])  # stable: metrics stay in their order
     for (analysis, dataset, view, protocol), group in groupby(ordered, key=lambda best: best.task[:4]):
         yield f"{analysis} · {dataset} · {view} view · protocol {protocol} · blocks count from 0"
         by_task: dict[Task, list[Best]] = {}
         for best in group:
             by_task.setdefault(best.task, []).append(best)
-        rows = [_row(best) for members in by_task.values() for best in members]
-        yield from columns([_HEADINGS, *rows], right=_RIGHT, indent="  ")
+        bests = [best for members in by_task.values() for best in members]
+        unlike = differing(bests)
+        words = [_DIFFERING[name][0] for name in unlike]
+        if unlike:
+            yield f"  not alike in {' and '.join(words)}: compare only rows that agree there"
+        rows = [(*_row(best), *(_differs(best, name) for name in unlike)) for best in bests]
+        yield from columns([(*_HEADINGS, *words), *rows], right=_RIGHT, indent="  ")
 
 
 def _row(best: Best) -> tuple[str, ...]:
@@ -98,6 +110,11 @@ def _row(best: Best) -> tuple[str, ...]:
     at = "" if task.at is None else f"{task.parameter} = {task.at:g}"
     level = f"block{'s' * (len(best.equals) > 1)} {' '.join(map(str, best.equals))}" if best.equals else ""
     return named, task.token, at, best.model, str(best.block), str(best.blocks), value, interval, level
+
+
+def _differs(best: Best, name: str) -> str:
+    value = getattr(best, name)
+    return str(value)[: _DIFFERING[name][1]] if value not in (None, "") else "default" if name == "options" else "?"
 
 
 def _as_dict(best: Best) -> dict[str, Any]:

@@ -1,0 +1,55 @@
+"""``vitan table`` says what keeps its rows from being compared."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from vitan.analysis.records import Record
+from vitan.analysis.tables import to_csv
+
+
+def curve(**changes: Any) -> list[Record]:
+    """Two blocks, of which the second is the better one."""
+    known: dict[str, Any] = {
+        **{"metric": "acc", "better": "higher", "token": "cls", "n": 40, "model": "a-B16", "weights": "1" * 64},
+        **{"dataset": "dots", "fingerprint": "f" * 32, "view": "crop", "analysis": "knn"},
+        **changes,
+    }
+    return [Record(block=0, value=50.0, **known), Record(block=1, value=60.0, **known)]
+
+
+def write(records: list[Record], root: Path) -> None:
+    """Records in the folder of the first one's model."""
+    folder = root / f"{records[0].model}-{records[0].weights[:1]}" / "dots" / "knn"
+    folder.mkdir(parents=True)
+    (folder / "records.csv").write_text(to_csv(records), encoding="utf-8")
+
+
+def test_the_table_says_what_its_rows_differ_in(bare: Any, tmp_path: Path) -> None:
+    write(curve(), tmp_path)
+    write(curve(model="b-B16", n=280, options="temperature=0.1"), tmp_path)
+    write(curve(weights="2" * 64), tmp_path)
+    lines = bare("table", tmp_path).out.splitlines()
+    assert lines[1] == "  not alike in n and options and weights: compare only rows that agree there"
+    assert lines[2].split()[-3:] == ["n", "options", "weights"]
+    assert sorted(line.split()[-3:] for line in lines[3:]) == [
+        ["280", "temperature=0.1", "11111111"],
+        ["40", "default", "11111111"],
+        ["40", "default", "22222222"],
+    ]
+
+
+def test_a_table_of_what_is_alike_has_no_more_to_say(bare: Any, tmp_path: Path) -> None:
+    write(curve(), tmp_path)
+    write(curve(model="b-B16", weights="2" * 64), tmp_path)
+    out = bare("table", tmp_path).out
+    assert "not alike" not in out
+    assert "options" not in out
+
+
+def test_json_has_all_that_could_differ(bare: Any, tmp_path: Path) -> None:
+    write(curve(options="k=1"), tmp_path)
+    (row,) = json.loads(bare("table", tmp_path, "--json").out)
+    assert (row["n"], row["options"], row["weights"], row["fingerprint"]) == (40, "k=1", "1" * 64, "f" * 32)
