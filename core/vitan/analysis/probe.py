@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from ..data.batch import Batch
     from ..data.preparation import Preparation
+    from ..data.samples import Dataset
     from .records import Result
 
 
@@ -70,6 +71,14 @@ class Recording(ABC, Generic[OptionsT]):
     def preparation(cls, options: OptionsT) -> Preparation | None:  # noqa: ARG003  # most need none
         """What it needs of each sample's annotation; ``batch.prepared`` holds it under this."""
         return None
+
+    @classmethod
+    def check(cls, options: OptionsT, dataset: Dataset, n: int) -> None:
+        """Refuse, before weights are loaded, what it could only refuse after the pass over the first ``n`` images.
+
+        No picture is read for it: ``Dataset.labels``, ``roles`` and ``groups`` say what the dataset can tell, and are
+        empty where it cannot. Raises ``VitanError``s that name the way out.
+        """
 
     @abstractmethod
     def update_block(self, block: int, taps: Mapping[str, Tensor], batch: Batch) -> None:
@@ -125,6 +134,12 @@ class Probe(Recording[OptionsT]):
     def recordings(self) -> list[Recording]:
         """Itself, if it has taps of its own, and what it shares."""
         return [*([self] if self.taps else []), *(getattr(self, name) for name in self.uses)]
+
+    @classmethod
+    def check(cls, options: OptionsT, dataset: Dataset, n: int) -> None:  # noqa: ARG003
+        """See ``Recording.check``; what it shares is checked. A probe that refuses more calls this first."""
+        for kind in cls.uses.values():
+            kind.check(kind.Options(), dataset, n)
 
     @classmethod
     def requires(cls, options: OptionsT) -> frozenset[str]:  # noqa: ARG003  # for those whose options ask for more

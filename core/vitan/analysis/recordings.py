@@ -9,9 +9,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from ..anatomy import ModelInfo
 from ..data.batch import Batch
+from ..data.samples import Dataset
 from ..errors import MismatchError
 from ..options import Options
 from .accumulators import PerImage
@@ -72,16 +74,24 @@ class Roles(Recording):
         super().__init__(options, model)
         self.role = PerImage()
 
+    @classmethod
+    @override
+    def check(cls, options: Options, dataset: Dataset, n: int) -> None:
+        """Raise ``MismatchError`` unless there are a bank and queries among the first images, and nothing else."""
+        if not (roles := dataset.roles()[:n]):
+            return
+        for place, role in enumerate(roles):
+            if role not in ROLES:
+                raise MismatchError(_strange(f"image {place} of the dataset", role))
+        _check_both(*(sum(role == name for role in roles) for name in ROLES))
+
     def update_block(self, block: int, taps: Mapping[str, Tensor], batch: Batch) -> None:  # noqa: ARG002
         """Keep the roles once, whatever the block."""
         if block != self.model.blocks[0]:
             return
         for sample in batch.samples:
             if sample.role not in ROLES:
-                raise MismatchError(
-                    f"sample {sample.id!r} has the role {sample.role!r}, but every picture must be in the bank or a "
-                    "query here; in the dataset folder, ROOT/bank/... and ROOT/query/... say which"
-                )
+                raise MismatchError(_strange(f"sample {sample.id!r}", sample.role))
         self.role.add(0, batch.index, torch.tensor([ROLES.index(sample.role) for sample in batch.samples]))
 
     def split(self) -> tuple[Tensor, Tensor]:
@@ -91,13 +101,24 @@ class Roles(Recording):
         """
         index, role = self.role.index(0), self.role.rows(0)
         bank, queries = (index[role == number] for number in range(len(ROLES)))
-        for name, some, other in (("bank", bank, queries), ("query", queries, bank)):
-            if not len(some):
-                raise MismatchError(
-                    f"none of the {len(other)} images has the role {name!r}, so there is nothing to compare; "
-                    "take more of the dataset (--limit takes its first images)"
-                )
+        _check_both(len(bank), len(queries))
         return bank, queries
+
+
+def _strange(sample: str, role: str) -> str:
+    return (
+        f"{sample} has the role {role!r}, but every picture must be in the bank or a query here; in the dataset "
+        "folder, ROOT/bank/... and ROOT/query/... say which"
+    )
+
+
+def _check_both(bank: int, queries: int) -> None:
+    for name, count, others in (("bank", bank, queries), ("query", queries, bank)):
+        if not count:
+            raise MismatchError(
+                f"none of the {others} images has the role {name!r}, so there is nothing to compare; "
+                "take more of the dataset (--limit takes its first images)"
+            )
 
 
 class Labels(Recording):
@@ -108,6 +129,14 @@ class Labels(Recording):
     def __init__(self, options: Options, model: ModelInfo) -> None:
         super().__init__(options, model)
         self.label = PerImage()
+
+    @classmethod
+    @override
+    def check(cls, options: Options, dataset: Dataset, n: int) -> None:
+        """Raise ``MismatchError`` where one of the first images has no label."""
+        labels = dataset.labels()[:n]
+        if None in labels:
+            raise MismatchError(f"image {labels.index(None)} of the dataset has no label, which is needed here")
 
     def update_block(self, block: int, taps: Mapping[str, Tensor], batch: Batch) -> None:  # noqa: ARG002
         """Keep the labels once, whatever the block."""

@@ -137,6 +137,14 @@ class Dataset(ABC):
         """
         return ()
 
+    def labels(self) -> Sequence[int | None]:
+        """The label of every sample, without reading a picture; empty where that cannot be told."""
+        return ()
+
+    def roles(self) -> Sequence[str]:
+        """The role of every sample, without reading a picture; empty where that cannot be told."""
+        return ()
+
     def layouts(self) -> Mapping[str, Callable[[Path], None]]:
         """The layouts of files in which the dataset can write itself into an empty folder, for ``vitan export``.
 

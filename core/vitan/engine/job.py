@@ -100,7 +100,11 @@ def prepare(plan: Plan, plugins: Plugins) -> Job:
             raise DataError(f"analysis {analysis.spec.name} needs {needed}, but {lacking[needed]}")
         if "label" in analysis.kind.requires(analysis.options) and not classes:
             raise MismatchError(f"analysis {analysis.spec.name} needs labels, but {spec.name} has no classes here")
-    return Job(plan, analyses, models, spec, dataset)
+    job = Job(plan, analyses, models, spec, dataset)
+    for analysis in analyses:
+        with blaming(analysis.owner, "check"):
+            analysis.kind.check(analysis.options, dataset, job.n)
+    return job
 
 
 def resolve(plan: Plan, plugins: Plugins) -> Plan:

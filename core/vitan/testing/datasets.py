@@ -41,6 +41,13 @@ def check_dataset(spec: DatasetSpec, **options: Any) -> None:
         for sample in samples:
             assert sample.label is not None, f"{spec.name} has classes, but {sample.id} has no label"
             assert 0 <= sample.label < len(names), f"{spec.name}: {sample.id} has label {sample.label}"
+    for name, told, known in (
+        ("labels", dataset.labels(), [sample.label for sample in samples]),
+        ("roles", dataset.roles(), [sample.role for sample in samples]),
+    ):
+        if told:
+            assert len(told) == len(dataset), f"{spec.name}: {name}() has {len(told)} entries for {len(dataset)}"
+            assert list(told[: len(samples)]) == known, f"{spec.name}: {name}() and the samples say different things"
     check_annotations(spec.name, dataset, samples, spec.offers)
     assert all(isinstance(note, str) and note for note in dataset.notes()), f"{spec.name}: notes are lines of text"
     clone = pickle.loads(pickle.dumps(dataset))

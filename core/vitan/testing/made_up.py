@@ -39,8 +39,8 @@ class MadeUp(Dataset):
         return Sample(
             id=_name(index),
             image=Image.fromarray(pixels),
-            label=index % _CLASSES,
-            role="query" if index == group[0] else "bank",
+            label=self.labels()[index],
+            role=self.roles()[index],
             group=self.groups()[index],
             box=(1.0, 1.0, wide - 1.0, high - 1.0),
             segments=[Segment(label=number, decode=partial(_is, ids, number), id=f"{number}") for number in (1, 2)],
@@ -65,6 +65,14 @@ class MadeUp(Dataset):
     def groups(self) -> Sequence[str]:
         """See ``Dataset``."""
         return [f"group {number}" for number, part in enumerate(PARTS) for _ in part]
+
+    def labels(self) -> Sequence[int]:
+        """See ``Dataset``."""
+        return [index % _CLASSES for index in range(len(self))]
+
+    def roles(self) -> Sequence[str]:
+        """See ``Dataset``."""
+        return ["query" if index == self._group(index)[0] else "bank" for index in range(len(self))]
 
     def _group(self, index: int) -> range:
         return next(part for part in PARTS if index in part)

@@ -7,12 +7,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 from torch import Tensor
-from typing_extensions import Self
+from typing_extensions import Self, override
 
 from vitan.analysis.probe import Recording
 from vitan.analysis.recordings import Pooled
 from vitan.analysis.records import Record, Result
 from vitan.data.batch import Batch
+from vitan.data.samples import Dataset
 from vitan.errors import MismatchError
 from vitan.options import Options, summary
 
@@ -91,11 +92,16 @@ class CkaProbe(GramProbe[CkaOptions]):
         cls.check_same_batches(probes)
         return compare(probes)
 
+    @classmethod
+    @override
+    def check(cls, options: CkaOptions, dataset: Dataset, n: int) -> None:
+        """Raise ``MismatchError`` for fewer images than CKA can do without its bias."""
+        super().check(options, dataset, n)
+        _check_enough(n)
+
     def readings(self) -> list[str]:
         """Which of ``READINGS`` there are of this model in this protocol; CLS over the whole set replaces batches."""
-        count = len(self.pooled.images())
-        if count < FEWEST:
-            raise MismatchError(f"CKA needs at least {FEWEST} images, and there are {count}; raise --limit")
+        _check_enough(len(self.pooled.images()))
         paper = self.options.protocol == "paper"
         kinds = {*self.kinds, *self.pooled.kept()}
         return [
@@ -119,3 +125,8 @@ class CkaProbe(GramProbe[CkaOptions]):
             gaps = {f"block {blocks[j]}: {side.gaps[j]}" for j in (i, -1) if side.gaps[j]}
             spread = None if error is None or np.isnan(error[i, -1]) else float(error[i, -1])
             yield Record(value=float(values[i, -1]), error=spread, block=block, gap="; ".join(sorted(gaps)), **how)
+
+
+def _check_enough(count: int) -> None:
+    if count < FEWEST:
+        raise MismatchError(f"CKA needs at least {FEWEST} images, and there are {count}; raise --limit")

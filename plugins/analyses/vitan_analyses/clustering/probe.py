@@ -6,14 +6,16 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
+from typing_extensions import override
 
 from vitan.analysis.probe import Probe, Recording
 from vitan.analysis.recordings import TOKENS, Labels, Pooled
 from vitan.analysis.records import Result
+from vitan.data.samples import Dataset
 from vitan.errors import OptionError
 from vitan.options import Options, summary
 
-from ..clusters import FLOOR, METRICS, cluster_all, noise, records, values
+from ..clusters import FLOOR, METRICS, Integers, cluster_all, noise, records, values
 
 
 class ClusteringOptions(Options):
@@ -33,20 +35,22 @@ class ClusteringProbe(Probe[ClusteringOptions]):
     labels: Labels
     pooled: Pooled
 
+    @classmethod
+    @override
+    def check(cls, options: ClusteringOptions, dataset: Dataset, n: int) -> None:
+        """Raise ``OptionError`` where there are fewer images than clusters, or each is the only one of its class."""
+        super().check(options, dataset, n)
+        if labels := dataset.labels()[:n]:
+            _clusters(options.k, np.array(labels))
+
     def compute(self) -> Result:
         """Cluster every block; blocks run side by side and do not depend on how many do.
 
-        Raises ``OptionError`` where there are fewer images than clusters.
+        Raises ``OptionError`` where there are fewer images than clusters, or each is the only one of its class.
         """
         labels = self.labels.rows()
         kept = self.pooled.kept()
-        k = self.options.k or len(np.unique(labels))
-        if len(labels) < k or k < 2:
-            classes = len(np.unique(labels))
-            raise OptionError(
-                f"{len(labels)} images of {classes} {'class' if classes == 1 else 'classes'} cannot be put into {k} "
-                f"{'cluster' if k == 1 else 'clusters'}, and fewer than two tell nothing; change --limit or --k"
-            )
+        k = _clusters(self.options.k, labels)
         jobs = {(name, b): rows.rows(b).numpy() for name, rows in kept.items() for b in self.model.blocks}
         jobs[FLOOR, 0] = noise(len(labels), self.model.dim, seed=self.options.seed)
         found = cluster_all(jobs, labels, k, starts=self.options.starts, seed=self.options.seed)
@@ -60,3 +64,20 @@ class ClusteringProbe(Probe[ClusteringOptions]):
             axes=dict.fromkeys(kept, ("block", "metric")) | {FLOOR: ("metric",), "label": ("image",)},
             headline=("purity", "nmi"),
         )
+
+
+def _clusters(asked: int | None, labels: Integers) -> int:
+    """How many clusters the images, whose ``labels`` are (image,), are put into."""
+    classes = len(np.unique(labels))
+    k = asked or classes
+    if len(labels) < k or k < 2:
+        raise OptionError(
+            f"{len(labels)} images of {classes} {'class' if classes == 1 else 'classes'} cannot be put into {k} "
+            f"{'cluster' if k == 1 else 'clusters'}, and fewer than two tell nothing; change --limit or --k"
+        )
+    if classes == len(labels):
+        raise OptionError(
+            f"each of the {classes} images is the only one of its class, so that no cluster can be right; take more "
+            "images of a class"
+        )
+    return k

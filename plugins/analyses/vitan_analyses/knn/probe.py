@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -11,12 +11,14 @@ import numpy.typing as npt
 import torch
 from pydantic import Field
 from torch import Tensor
+from typing_extensions import override
 
 from vitan.analysis.accumulators import PerImage
 from vitan.analysis.probe import Probe, Recording
 from vitan.analysis.recordings import TOKENS, Labels, Pooled, Roles, chosen
 from vitan.analysis.records import Record, Result
 from vitan.analysis.sweep import Sweep, best_blocks, records_of
+from vitan.data.samples import Dataset
 from vitan.errors import OptionError
 from vitan.options import Options, summary
 
@@ -67,6 +69,14 @@ class KnnProbe(Probe[KnnOptions]):
     roles: Roles
     pooled: Pooled
 
+    @classmethod
+    @override
+    def check(cls, options: KnnOptions, dataset: Dataset, n: int) -> None:
+        """Raise ``OptionError`` where the bank is smaller than every k."""
+        super().check(options, dataset, n)
+        if roles := dataset.roles()[:n]:
+            _possible(options.k, sum(role == "bank" for role in roles))
+
     def compute(self) -> Result:
         """Search block by block; the bank of one block is read once, in runs.
 
@@ -74,7 +84,7 @@ class KnnProbe(Probe[KnnOptions]):
         every k. A k larger than the bank is left out, and a record says so.
         """
         split = self._split()
-        ks = self._possible(len(split.bank))
+        ks = _possible(self.options.k, len(split.bank))
         token, rows = chosen(self.pooled, self.options.token)
         shape = (len(ks), len(self.model.blocks), len(split.queries))
         hits = {metric: np.full(shape, np.nan, np.float32) for metric in METRICS}
@@ -94,17 +104,6 @@ class KnnProbe(Probe[KnnOptions]):
         labels, index = torch.from_numpy(self.labels.rows()), self.labels.label.index(0)
         voters, truth = (labels[torch.searchsorted(index, part)].numpy() for part in (bank, queries))
         return _Split(bank, queries, voters, truth)
-
-    def _possible(self, bank: int) -> list[int]:
-        """The k that the bank is large enough for, the usual one first, then ascending."""
-        ks = sorted({k for k in self.options.k if k <= bank}, key=lambda k: (k != USUAL, k))
-        if not ks:
-            asked = ", ".join(map(str, sorted(self.options.k)))
-            raise OptionError(
-                f"the bank has {bank} images, fewer than every k that was asked for ({asked}); "
-                f"give --k {bank} or less, or take a larger bank"
-            )
-        return ks
 
     def _hits(
         self, rows: PerImage, block: int, split: _Split, ks: list[int]
@@ -139,6 +138,18 @@ class KnnProbe(Probe[KnnOptions]):
             why = f"not computed: the bank has only {bank} images"
             for metric in METRICS:
                 yield Record(metric=metric, value=float("nan"), token=TOKENS[token], parameter="k", at=k, n=0, gap=why)
+
+
+def _possible(asked: Sequence[int], bank: int) -> list[int]:
+    """The k that the bank is large enough for, the usual one first, then ascending."""
+    ks = sorted({k for k in asked if k <= bank}, key=lambda k: (k != USUAL, k))
+    if not ks:
+        every = ", ".join(map(str, sorted(asked)))
+        raise OptionError(
+            f"the bank has {bank} images, fewer than every k that was asked for ({every}); "
+            f"give --k {bank} or less, or take a larger bank"
+        )
+    return ks
 
 
 _AXES = {

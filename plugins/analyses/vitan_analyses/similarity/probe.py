@@ -8,12 +8,13 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import field_validator
-from typing_extensions import Self
+from typing_extensions import Self, override
 
 from vitan.analysis.accumulators import PerImage
 from vitan.analysis.probe import Probe, Recording
 from vitan.analysis.recordings import TOKENS, Pooled
 from vitan.analysis.records import Record, Result
+from vitan.data.samples import Dataset
 from vitan.errors import MismatchError, OptionError
 from vitan.options import Options, summary
 
@@ -74,6 +75,13 @@ class SimilarityProbe(Probe[SimilarityOptions]):
     uses: ClassVar[Mapping[str, type[Recording]]] = {"pooled": Pooled}
     pooled: Pooled
 
+    @classmethod
+    @override
+    def check(cls, options: SimilarityOptions, dataset: Dataset, n: int) -> None:
+        """Raise as ``compute`` does for too few images, and for a k that would make all images neighbours."""
+        super().check(options, dataset, n)
+        _neighbours(options, n)
+
     def compute(self) -> Result:
         """Every block against every block of the same model, by every measure.
 
@@ -128,7 +136,7 @@ class SimilarityProbe(Probe[SimilarityOptions]):
 
     def measures(self) -> list[Measure]:
         """Those that were asked for, each once."""
-        return [MEASURES[name] for name in dict.fromkeys(self.options.measures)]
+        return _measures(self.options)
 
     def layers(self) -> dict[str, list[Load]]:
         """By kind, how to read each block; a block is in memory only while it is used."""
@@ -139,17 +147,25 @@ class SimilarityProbe(Probe[SimilarityOptions]):
 
     def k(self) -> int:
         """How many nearest neighbours to look at."""
-        count, asked = len(self.pooled.images()), self.options.k
-        if count < FEWEST:
-            raise MismatchError(f"similarity needs at least {FEWEST} images, and there are {count}; raise --limit")
-        if asked is None:
-            return min(_K, count // 4)
-        if asked >= count - 1 and any(measure.uses_k for measure in self.measures()):
-            raise OptionError(
-                f"--k is {asked}, and with {count} images every image would be a neighbour of every other; "
-                f"choose at most {count - 2}"
-            )
-        return int(asked)
+        return _neighbours(self.options, len(self.pooled.images()))
+
+
+def _measures(options: SimilarityOptions) -> list[Measure]:
+    return [MEASURES[name] for name in dict.fromkeys(options.measures)]
+
+
+def _neighbours(options: SimilarityOptions, count: int) -> int:
+    """How many nearest neighbours to look at among ``count`` images."""
+    if count < FEWEST:
+        raise MismatchError(f"similarity needs at least {FEWEST} images, and there are {count}; raise --limit")
+    if options.k is None:
+        return min(_K, count // 4)
+    if options.k >= count - 1 and any(measure.uses_k for measure in _measures(options)):
+        raise OptionError(
+            f"--k is {options.k}, and with {count} images every image would be a neighbour of every other; "
+            f"choose at most {count - 2}"
+        )
+    return options.k
 
 
 def _read(rows: PerImage, block: int) -> Floats:

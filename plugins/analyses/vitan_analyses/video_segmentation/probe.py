@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import groupby
@@ -11,6 +12,7 @@ import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor
+from typing_extensions import override
 
 from vitan.analysis.accumulators import Ragged
 from vitan.analysis.probe import Batching, Probe
@@ -18,7 +20,7 @@ from vitan.analysis.records import Record, Result
 from vitan.analysis.sweep import Sweep, best_blocks, records_of
 from vitan.anatomy import ModelInfo
 from vitan.data.batch import Batch
-from vitan.data.samples import Sample
+from vitan.data.samples import Dataset, Sample
 from vitan.errors import DataError, RecordingError
 from vitan.options import Options, summary
 
@@ -27,6 +29,7 @@ from .masks import final_mask, first_labels, to_png
 from .metrics import Floats, Ids, objects_of, score
 from .propagation import Propagation, Trail, normalise
 
+_FEWEST_FRAMES = 3  # of a video: the first and the last do not count
 _MASK_BYTES = 6000  # about what the mask of a frame takes as PNG
 
 
@@ -77,6 +80,14 @@ class VideoSegmentationProbe(Probe[VideoSegmentationOptions]):
     def batching(cls, options: VideoSegmentationOptions) -> Batching:  # noqa: ARG003  # whatever the options
         """Video by video, in order."""
         return Batching(grouped=True)
+
+    @classmethod
+    @override
+    def check(cls, options: VideoSegmentationOptions, dataset: Dataset, n: int) -> None:
+        """Raise ``DataError`` where no video has three frames among the first images."""
+        super().check(options, dataset, n)
+        if groups := dataset.groups()[:n]:
+            _check_long_enough(max(Counter(groups).values()) >= _FEWEST_FRAMES)
 
     def bytes_per_image(self) -> int:
         """The masks."""
@@ -145,8 +156,7 @@ class VideoSegmentationProbe(Probe[VideoSegmentationOptions]):
         found = {b: evaluation(names, v, self.options.protocol) for b, v in zip(blocks, values, strict=True)}
         if not found[blocks[0]].objects:
             raise DataError("no video begins with an object in its mask, so that there is nothing to follow")
-        if not any(len(one.values) for one in found[blocks[0]].objects):
-            raise DataError("no video has three frames, and the first and the last do not count; raise --limit")
+        _check_long_enough(any(len(one.values) for one in found[blocks[0]].objects))
         j_and_f = np.stack(values)  # (block, image, object, 2)
         shape = ("block", "image", "object")
         return Result(
@@ -251,3 +261,8 @@ def _check(sample: Sample, annotated: Ids, grid: tuple[int, int], first: tuple[i
 @lru_cache(maxsize=4)  # videos have few shapes
 def _propagation(grid: tuple[int, int], window: int, top_k: int, temperature: float, device: str) -> Propagation:
     return Propagation(grid, window=window, top_k=top_k, temperature=temperature, device=device)
+
+
+def _check_long_enough(some: bool) -> None:
+    if not some:
+        raise DataError("no video has three frames, and the first and the last do not count; raise --limit")

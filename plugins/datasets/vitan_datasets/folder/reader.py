@@ -67,9 +67,7 @@ class Folder(Dataset):
     def __getitem__(self, index: int) -> Sample:
         """See ``Dataset``."""
         id_ = self._ids[index]
-        role = ROLES[id_.split("/")[0]] if self._has_roles else ""
-        label = self._labels.get(self._below(id_).split("/")[0])
-        return Sample(id=id_, image=open_image(self._root / id_), label=label, role=role)
+        return Sample(id=id_, image=open_image(self._root / id_), label=self._label(id_), role=self._role(id_))
 
     def fingerprint(self) -> str:
         """See ``Dataset``."""
@@ -96,6 +94,20 @@ class Folder(Dataset):
     def classes(self) -> Sequence[str]:
         """See ``Dataset``."""
         return self._classes
+
+    def labels(self) -> Sequence[int | None]:
+        """See ``Dataset``."""
+        return [self._label(id_) for id_ in self._ids]
+
+    def roles(self) -> Sequence[str]:
+        """See ``Dataset``."""
+        return [self._role(id_) for id_ in self._ids]
+
+    def _label(self, id_: str) -> int | None:
+        return self._labels.get(self._below(id_).split("/")[0])
+
+    def _role(self, id_: str) -> str:
+        return ROLES[id_.split("/")[0]] if self._has_roles else ""
 
     def _below(self, id_: str) -> str:
         """The path below the folder of the role, if there is one."""

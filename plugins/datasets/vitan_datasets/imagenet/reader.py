@@ -73,9 +73,8 @@ class ImageNet(Dataset):
         """See ``Dataset``."""
         index = range(len(self))[index]
         path, wnid = self._samples[index]
-        role = "bank" if index < self._first_query else "query"
         image = open_image(self._root / path, orient=False)
-        return Sample(id=path, image=image, label=self._number[wnid], role=role)
+        return Sample(id=path, image=image, label=self._number[wnid], role=self._role(index))
 
     def fingerprint(self) -> str:
         """Every name and class counts, and the content of 2,000 pictures that are spread over all.
@@ -99,6 +98,17 @@ class ImageNet(Dataset):
         words = [known.label_name_to_description(wnid).split(",")[0] for wnid in self._wnids]
         often = Counter(words)
         return [f"{word} ({w})" if often[word] > 1 else word for word, w in zip(words, self._wnids, strict=True)]
+
+    def labels(self) -> Sequence[int]:
+        """See ``Dataset``."""
+        return [self._number[wnid] for _, wnid in self._samples]
+
+    def roles(self) -> Sequence[str]:
+        """See ``Dataset``."""
+        return [self._role(index) for index in range(len(self))]
+
+    def _role(self, index: int) -> str:
+        return "bank" if index < self._first_query else "query"
 
     def _validation(self) -> dict[str, list[str]]:
         """The pictures of ``val`` by class, as paths below it."""

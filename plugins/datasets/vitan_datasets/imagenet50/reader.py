@@ -52,9 +52,8 @@ class ImageNet50(Dataset):
     def __getitem__(self, index: int) -> Sample:
         """See ``Dataset``."""
         id_ = self._ids[index]
-        wnid = id_.split("/")[0]
         image = open_image(self._root / id_, orient=False)
-        return Sample(id=id_, image=image, label=self._wnids.index(wnid), group=wnid)
+        return Sample(id=id_, image=image, label=self._label(id_), group=id_.split("/")[0])
 
     def fingerprint(self) -> str:
         """See ``Dataset``."""
@@ -63,6 +62,13 @@ class ImageNet50(Dataset):
     def classes(self) -> Sequence[str]:
         """See ``Dataset``."""
         return self._classes
+
+    def labels(self) -> Sequence[int]:
+        """See ``Dataset``."""
+        return [self._label(id_) for id_ in self._ids]
+
+    def _label(self, id_: str) -> int:
+        return self._wnids.index(id_.split("/")[0])
 
 
 def class_names() -> dict[str, str]:

@@ -71,6 +71,10 @@ class PartImageNet(Annotated):
         """See ``Dataset``."""
         return [entry.group for entry in self._entries]
 
+    def labels(self) -> Sequence[int | None]:
+        """See ``Dataset``."""
+        return [entry.label for entry in self._entries]
+
     def notes(self) -> Sequence[str]:
         """See ``Dataset``."""
         groups = self.groups()

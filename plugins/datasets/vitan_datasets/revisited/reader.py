@@ -83,6 +83,10 @@ class Revisited(Dataset):
         """Whether the queries are cropped."""
         return "cropped" if self.options.crop_queries else ""
 
+    def roles(self) -> Sequence[str]:
+        """See ``Dataset``."""
+        return ["query"] * len(self._truth.queries) + ["bank"] * len(self._truth.images)
+
     def _ground_truth(self) -> Path:
         files = [self._root / f"gnd_{self.name}{end}" for end in (".pkl", ".json")]
         found = next((file for file in files if file.is_file()), None)

@@ -77,7 +77,7 @@ class Shapes(Dataset):
             id=self._id(index),
             image=Image.fromarray(paint(scene, covers)),
             label=category,
-            role="query" if view(number) == "query" else "bank",
+            role=_role(number),
             group=CATEGORIES[category].name,
             box=about.box,
             segments=segments(scene, covers, self.options.masks),
@@ -106,6 +106,14 @@ class Shapes(Dataset):
     def groups(self) -> Sequence[str]:
         """See ``Dataset``."""
         return tuple(name for name in self.classes() for _ in range(self.options.per_class))
+
+    def labels(self) -> Sequence[int]:
+        """See ``Dataset``."""
+        return [index // self.options.per_class for index in range(len(self))]
+
+    def roles(self) -> Sequence[str]:
+        """See ``Dataset``."""
+        return [_role(index % self.options.per_class) for index in range(len(self))]
 
     def _id(self, index: int) -> str:
         category, number = divmod(index, self.options.per_class)
@@ -171,6 +179,10 @@ class Shapes(Dataset):
             "roxford5k": partial(roxford.write_roxford, self),
             "spair71k": partial(spair.write_spair, self),
         }
+
+
+def _role(number: int) -> str:
+    return "query" if view(number) == "query" else "bank"
 
 
 def categories(classes: int, masks: str) -> dict[int, str]:
