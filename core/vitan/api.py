@@ -91,6 +91,7 @@ def run_plan(
     Raises ``KeptError`` where ``output`` holds more than what would replace it.
     """
     from .engine.job import device_name, prepare, resolve
+    from .engine.runner import tell_limit
     from .files import make_writable, states_dir
     from .results.folder import write_root
     from .results.keep import check_job
@@ -107,6 +108,7 @@ def run_plan(
     reporter.note(f"device {device_name(job.plan.device)}")
     for line in job.dataset.notes():
         reporter.note(f"warning: {job.dataset_spec.name}: {line}")
+    tell_limit(job, reporter)
     findings: list[Finding] = []
     failed: dict[str, VitanError] = {}
     for index in range(len(job.models)):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
-from vitan.engine.job import prepare
+from vitan.engine.job import Job, prepare
 from vitan.engine.plan import make_plan
+from vitan.engine.runner import tell_limit
 from vitan.errors import DataError, MismatchError, OptionError, VitanError
 from vitan.registry.plugins import Plugins
 from vitan_datasets.folder.reader import Folder
@@ -59,10 +62,10 @@ def unread(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(kind, "__getitem__", read)
 
 
-def check(plugins: Plugins, analysis: str, options: Any, dataset: Any, limit: int | None) -> None:
+def job_of(plugins: Plugins, analysis: str, options: Any, dataset: Any, limit: int | None) -> Job:
     part = {"name": analysis, "options": options}
     content = {"analyses": [part], "models": ["dino-B16"], "dataset": dataset, "limit": limit, "device": "cpu"}
-    prepare(make_plan(content, "test"), plugins)
+    return prepare(make_plan(content, "test"), plugins)
 
 
 @pytest.mark.parametrize(("analysis", "options", "dataset", "least", "kind", "said"), BOUNDARIES)
@@ -70,9 +73,9 @@ def test_a_limit_is_refused_where_it_leaves_too_little(
     plugins: Plugins, analysis: str, options: Any, dataset: Any, least: int, kind: type[VitanError], said: str
 ) -> None:
     with pytest.raises(kind, match=said):
-        check(plugins, analysis, options, dataset, least - 1)
-    check(plugins, analysis, options, dataset, least)
-    check(plugins, analysis, options, dataset, None)
+        job_of(plugins, analysis, options, dataset, least - 1)
+    job_of(plugins, analysis, options, dataset, least)
+    job_of(plugins, analysis, options, dataset, None)
 
 
 def pictures(root: Path, *names: str) -> dict[str, Any]:
@@ -86,12 +89,32 @@ def pictures(root: Path, *names: str) -> dict[str, Any]:
 def test_clusters_of_classes_that_occur_once_are_refused(plugins: Plugins, tmp_path: Path) -> None:
     dataset = pictures(tmp_path, "cat/1.png", "dog/1.png", "owl/1.png")
     with pytest.raises(OptionError, match="each of the 3 images is the only one of its class"):
-        check(plugins, "clustering", {}, dataset, None)
-    check(plugins, "clustering", {}, pictures(tmp_path, "cat/2.png"), None)
+        job_of(plugins, "clustering", {}, dataset, None)
+    job_of(plugins, "clustering", {}, pictures(tmp_path, "cat/2.png"), None)
 
 
 @pytest.mark.parametrize("analysis", ["knn", "retrieval"])
 def test_pictures_without_roles_are_refused(plugins: Plugins, tmp_path: Path, analysis: str) -> None:
     dataset = pictures(tmp_path, "cat/1.png", "cat/2.png", "dog/1.png")
     with pytest.raises(MismatchError, match=r"image 0 of the dataset has the role ''.*ROOT/query"):
-        check(plugins, analysis, {}, dataset, None)
+        job_of(plugins, analysis, {}, dataset, None)
+
+
+@pytest.mark.parametrize(
+    ("dataset", "limit", "said"),
+    [
+        (SHAPES, 9, "limit 9: the first of 24 images.*; they are of 2 of 3 classes, 2 of 2 roles, 2 of 3 groups"),
+        (SHAPES, 3, "limit 3: the first of 24 images.*; they are of 1 of 3 classes, 1 of 2 roles, 1 of 3 groups"),
+        (VIDEO, 5, "limit 5: the first of 8 images.*; they are of 2 of 2 groups"),
+        ({"name": "samples"}, 2, "limit 2: the first of [0-9]+ images, in the dataset's order, are looked at$"),
+        (SHAPES, None, None),
+        (SHAPES, 24, None),
+        (SHAPES, 999, None),
+    ],
+)
+def test_a_limit_says_what_it_takes(plugins: Plugins, dataset: Any, limit: int | None, said: str | None) -> None:
+    reporter = Mock()
+    tell_limit(job_of(plugins, "spectrum", {}, dataset, limit), reporter)
+    lines = [call.args[0] for call in reporter.note.call_args_list]
+    assert len(lines) == (said is not None)
+    assert said is None or re.match(said, lines[0])

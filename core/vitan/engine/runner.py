@@ -117,6 +117,21 @@ def run_model(job: Job, index: int, store: Store, reporter: Reporter) -> ModelRu
     return ModelRun(tuple(done), tuple(failures))
 
 
+def tell_limit(job: Job, reporter: Reporter) -> None:
+    """A note that the first images alone are looked at, and what of the dataset they hold as far as it can tell."""
+    if job.n == len(job.dataset):
+        return
+    with blaming(f"dataset {job.dataset_spec.name}", "telling labels, roles and groups"):
+        told = {"classes": job.dataset.labels(), "roles": job.dataset.roles(), "groups": job.dataset.groups()}
+    held = [
+        f"{len(set(every[: job.n]))} of {len(set(every))} {name}" for name, every in told.items() if len(set(every)) > 1
+    ]
+    reporter.note(
+        f"limit {job.n}: the first of {len(job.dataset)} images, in the dataset's order, are looked at"
+        + (f"; they are of {', '.join(held)}" if held else "")
+    )
+
+
 def tell(outcomes: Sequence[Outcome], n: int, reporter: Reporter) -> None:
     """Notes about one model: what was reused, and which of ``n`` images were left out."""
     if all(outcome.reused for outcome in outcomes):

@@ -66,6 +66,13 @@ def records(result: Any, metric: Any) -> Any:
     return {(r.block, r.at): r for r in result.records if r.metric == metric and r.n != 0}
 
 
+def test_without_cls_every_record_says_that_patches_were_compared() -> None:
+    features, labels, roles = blobs()
+    bare = new(layout=TokenLayout(("register",), (1, 2)), k=(1, 99))
+    result = show(bare, features[:, 1:], labels, roles).compute()
+    assert {record.token for record in result.records} == {"mean-patch"}
+
+
 @pytest.mark.parametrize("token", ["cls", "patches"])
 def test_planted_classes_are_found(token: Any) -> None:
     result = show(new(k=(1, 20), token=token, depth=3), *blobs()).compute()

@@ -117,7 +117,9 @@ def _split(ctx: click.Context, param: click.Parameter, value: str | None) -> tup
     callback=_split,
     help="Blocks with commas between: all, first, q1, middle, q3, last, an index from 0, a range 3-7.  [default: all]",
 )
-@click.option("--limit", type=click.IntRange(1), metavar="N", help="Take only the first N images.")
+@click.option(
+    "--limit", type=click.IntRange(1), metavar="N", help="Take only the first N images, in the dataset's order."
+)
 @click.option("--batch-size", type=click.IntRange(1), metavar="N", help="Images per forward pass.  [default: 8]")
 @click.option("--device", help="cpu, cuda, cuda:1, mps or auto.  [default: a GPU if there is one]")
 @click.option(
