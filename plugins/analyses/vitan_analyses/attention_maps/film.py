@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from PIL import Image
 
 from vitan.analysis.figures import Animation
@@ -66,7 +65,7 @@ def _photo(image: Maps, height: int) -> Pixels:
 def _page(image: Maps, size: tuple[int, int], heads: dict[tuple[int, int], tuple[int, int]]) -> Pixels:
     """What is the same in all frames: heading and labels. ``heads`` are (block, head) by the corner of their maps."""
     width, height = size
-    figure = Figure(figsize=(width / _DPI, height / _DPI), dpi=_DPI, facecolor="white")
+    figure = plots.Page((width / _DPI, height / _DPI), _DPI)
     canvas = FigureCanvasAgg(figure)
     title = image.title(f"what patches of the diagonal look at in {image.scene.sample}")
     figure.text(_GAP / width, 1 - 8 / height, title, fontsize=plots.HEADING, va="top", color=plots.INK)

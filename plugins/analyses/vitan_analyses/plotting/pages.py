@@ -12,11 +12,13 @@ from typing import TypeAlias
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.backend_bases import RendererBase
 from matplotlib.cm import ScalarMappable
 from matplotlib.colorbar import Colorbar
 from matplotlib.colors import ListedColormap, Normalize, to_rgb
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.text import Text
 from matplotlib.ticker import ScalarFormatter
 
 from vitan.anatomy import ModelInfo
@@ -84,9 +86,23 @@ def looks(models: Sequence[ModelInfo], labels: Sequence[str] | None = None) -> l
     return result
 
 
+class Page(Figure):
+    """A white figure whose texts are shown letter by letter: a name with dollar signs is not read as a formula."""
+
+    def __init__(self, size: tuple[float, float], dpi: int, layout: ConstrainedLayoutEngine | None = None) -> None:
+        super().__init__(figsize=size, dpi=dpi, layout=layout, facecolor="white")
+
+    def draw(self, renderer: RendererBase) -> None:
+        """See ``Figure``; whatever lays the texts out begins here."""
+        for text in self.findobj(Text):
+            assert isinstance(text, Text)
+            text.set_parse_math(False)
+        super().draw(renderer)
+
+
 def page(height: float, width: float = PAGE, dpi: int = DPI) -> Figure:
     """An empty figure of so many inches whose parts keep clear of one another."""
-    return Figure(figsize=(width, height), dpi=dpi, layout=_layout(1.0), facecolor="white")
+    return Page((width, height), dpi, _layout(1.0))
 
 
 def head(figure: Figure, title: str, subtitle: str = "") -> None:
@@ -185,7 +201,7 @@ def map_grid(
         max(left + wide + right, min(letters + 0.2, PAGE)),
         bottom + tall + above + 0.57 + (words if narrow else 0.08),
     )
-    figure = Figure(figsize=(width, height), dpi=DPI, facecolor="white")
+    figure = Page((width, height), DPI)
     _headings(figure, title, subtitle)
     axes = figure.add_axes((left / width, bottom / height, wide / width, tall / height))
     axes.imshow(pixels, interpolation="none", aspect="auto")

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
-from matplotlib.figure import Figure
 from PIL import Image
 
 from vitan.analysis.figures import Animation, Picture
@@ -120,7 +119,7 @@ def overlay(photo: Pixels, ids: Ids) -> Pixels:
 def _page(size: tuple[int, int], title: str, texts: Mapping[tuple[int, int], str]) -> Pixels:
     """A white page with a heading, and texts by the (left, bottom) that they stand at."""
     width, height = size
-    figure = Figure(figsize=(width / _DPI, height / _DPI), dpi=_DPI, facecolor="white")
+    figure = plots.Page((width / _DPI, height / _DPI), _DPI)
     canvas = FigureCanvasAgg(figure)
     figure.text(_MARGIN / width, 1 - 10 / height, title, fontsize=plots.HEADING, va="top", color=plots.INK)
     for (x, y), text in texts.items():
