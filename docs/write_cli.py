@@ -27,7 +27,8 @@ _ANALYSES = """\
 ## Options of analyses
 
 Where two analyses of one command have an option of the same name, the analysis stands before it, as in
-`--attention.protocol`. That form is always taken.
+`--attention.protocol`. That form is always taken. What all of them have can be said once: `--protocol paper` is
+then for all, but those for which it is said otherwise.
 """
 _OWN = "vitan"  # the distribution whose analyses and datasets are described
 

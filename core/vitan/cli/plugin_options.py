@@ -76,10 +76,10 @@ class Part:
 
 
 class PluginOption(click.Option):
-    """An option that an analysis or a dataset brings."""
+    """An option that an analysis or a dataset brings, or several analyses (``parts``) that share it."""
 
-    def __init__(self, part: Part, field: Field, flag: str, number: int) -> None:
-        self.part, self.field, self.flag = part, field, flag
+    def __init__(self, parts: tuple[Part, ...], field: Field, flag: str, number: int, description: str) -> None:
+        self.parts, self.field, self.flag = parts, field, flag
         yes_no = field.kind == _KINDS[bool]
         super().__init__(
             [f"{flag}/--no-{flag[2:]}" if yes_no else flag, f"plugin_option_{number}"],
@@ -87,16 +87,26 @@ class PluginOption(click.Option):
             is_flag=yes_no,
             multiple=field.many,
             metavar=None if yes_no else field.kind,
-            help=f"{field.description}  {field.note}".strip(),
+            help=description.strip(),
+        )
+
+    @property
+    def title(self) -> str:
+        """What stands above it in the help."""
+        return (
+            "Options of all analyses"
+            if len(self.parts) > 1
+            else f"Options of {self.parts[0].kind} {self.parts[0].owner}"
         )
 
     def add_to_parser(self, parser: Any, ctx: click.Context) -> None:
         """Take ``--attention.mass`` too where ``--mass`` is enough, so that it holds whatever else is run."""
         shown = self.opts, self.secondary_opts
-        name = f"{self.part.owner}.{self.field.flag[2:]}"
-        self.opts = list(dict.fromkeys([*self.opts, f"--{name}"]))
-        if self.secondary_opts:
-            self.secondary_opts = list(dict.fromkeys([*self.secondary_opts, f"--no-{name}"]))
+        if len(self.parts) == 1:
+            name = f"{self.parts[0].owner}.{self.field.flag[2:]}"
+            self.opts = list(dict.fromkeys([*self.opts, f"--{name}"]))
+            if self.secondary_opts:
+                self.secondary_opts = list(dict.fromkeys([*self.secondary_opts, f"--no-{name}"]))
         try:
             super().add_to_parser(parser, ctx)
         finally:
@@ -117,15 +127,34 @@ class PluginOption(click.Option):
 def plugin_options(parts: Sequence[Part], taken: Collection[str]) -> list[PluginOption]:
     """Options for what was asked for: ``--mass``, or ``--attention.mass`` where ``--mass`` is said twice.
 
-    ``taken`` are the flags that the command has itself.
+    An option that all analyses have, and of one kind, comes as ``--mass`` too, and before those of each, which override
+    it. ``taken`` are the flags that the command has itself.
     """
     fields = [(part, field) for part in parts for field in fields_of(part.options)]
     count = Counter(field.flag for _, field in fields)
-    made = []
-    for number, (part, field) in enumerate(fields):
+    brought: list[PluginOption] = []
+    for shared in _shared(parts, fields):
+        if shared.flag not in taken:
+            analyses = tuple(part for part in parts if part.kind == "analysis")
+            about = f"The same for {', '.join(part.owner for part in analyses)}; what it does in each stands below."
+            brought.append(PluginOption(analyses, shared, shared.flag, len(brought), about))
+    for part, field in fields:
         alone = count[field.flag] == 1 and field.flag not in taken
-        made.append(PluginOption(part, field, field.flag if alone else f"--{part.owner}.{field.flag[2:]}", number))
-    return made
+        flag = field.flag if alone else f"--{part.owner}.{field.flag[2:]}"
+        brought.append(PluginOption((part,), field, flag, len(brought), f"{field.description}  {field.note}"))
+    return brought
+
+
+def _shared(parts: Sequence[Part], fields: Sequence[tuple[Part, Field]]) -> list[Field]:
+    """What each of several analyses has under one name and of one kind, and nothing else has."""
+    analyses = [part for part in parts if part.kind == "analysis"]
+    owners: dict[str, list[Part]] = {}
+    kinds: dict[str, set[str]] = {}
+    for part, field in fields:
+        owners.setdefault(field.name, []).append(part)
+        kinds.setdefault(field.name, set()).add(field.kind)
+    names = {name for name, having in owners.items() if having == analyses and len(kinds[name]) == 1}
+    return [field for part, field in fields if part is analyses[0] and field.name in names] if len(analyses) > 1 else []
 
 
 def _field(name: str, info: FieldInfo) -> Field:
@@ -168,7 +197,8 @@ def _bare(hint: Any) -> tuple[Any, bool]:
 def flags_as_typed(message: str, brought: Sequence[PluginOption]) -> str:
     """An error of ``job.validate`` with the flags as this command line has them (``--attention.mass``)."""
     for option in brought:
-        message = message.replace(f"{option.field.flag} ({option.part.owner})", f"{option.flag} ({option.part.owner})")
+        for part in option.parts if len(option.parts) == 1 else ():
+            message = message.replace(f"{option.field.flag} ({part.owner})", f"{option.flag} ({part.owner})")
     return message
 
 
@@ -202,8 +232,8 @@ class PluginCommand(click.Command):
         """Its own options, then a section for each part that brings some."""
         own = [param for param in super().get_params(ctx) if isinstance(param, click.Option)]
         _write_options("Options", own, ctx, formatter)
-        for part, options in groupby(self.brought(ctx), key=lambda option: option.part):
-            _write_options(f"Options of {part.kind} {part.owner}", options, ctx, formatter)
+        for title, options in groupby(self.brought(ctx), key=lambda option: option.title):
+            _write_options(title, options, ctx, formatter)
 
 
 def _write_options(

@@ -122,9 +122,43 @@ def test_an_option_that_two_analyses_have_is_named_after_its_analysis(vitan: Any
     ran = vitan(*RUN, "other", "--mean.mass", ".25", "--other.mass", "0.75", "--cap", 2)
     assert ran.code == 0, ran.err
     assert (_value("mass"), _value("other"), _value("cap")) == (0.25, 0.75, 2)
-    ran = vitan(*RUN, "other", "--mass", ".25")
+
+
+@pytest.mark.parametrize(
+    ("args", "masses"),
+    [
+        (("--mass", ".25"), (0.25, 0.25)),
+        (("--mass", ".25", "--other.mass", ".75"), (0.25, 0.75)),
+        (("--mean.mass", ".75", "--mass", ".25"), (0.75, 0.25)),
+        (("--other.mass", ".75"), (0.6, 0.75)),
+    ],
+)
+def test_an_option_that_all_analyses_have_is_for_all_that_are_not_named(
+    vitan: Any, args: tuple[str, ...], masses: tuple[float, float]
+) -> None:
+    ran = vitan(*RUN, "other", *args)
+    assert ran.code == 0, ran.err
+    assert (_value("mass"), _value("other")) == masses
+
+
+def test_an_option_that_only_some_analyses_have_is_that_of_one(vitan: Any) -> None:
+    ran = vitan(*RUN, "other", "needy", "--shout")
     assert ran.code == 2
-    assert "--mass" in ran.err
+    assert "--shout" in ran.err
+
+
+def test_a_shared_value_that_one_analysis_refuses_is_an_error_of_that_one(vitan: Any) -> None:
+    ran = vitan(*RUN, "other", "--mass", "2")
+    assert ran.code == 2
+    assert "mass" in ran.err
+    assert "0 < mass <= 1" in ran.err
+
+
+def test_help_shows_what_all_analyses_share(vitan: Any) -> None:
+    out = vitan("run", "mean", "other", "-d", "dots", "--help").out
+    assert out.index("Options of all analyses:") < out.index("--mass NUMBER") < out.index("Options of analysis mean:")
+    assert "The same for mean, other" in " ".join(out.split())
+    assert "Options of all analyses:" not in vitan("run", "mean", "-d", "dots", "--help").out
 
 
 def test_the_long_form_of_an_option_always_holds(vitan: Any) -> None:

@@ -211,10 +211,9 @@ def _print(found: Results, output: Path, several: bool, as_json: bool) -> None:
 
 
 def _by_part(typed: dict[PluginOption, Any]) -> dict[tuple[str, str], dict[str, Any]]:
-    """The values that were typed, by (kind, name) of what they belong to."""
+    """The values that were typed, by (kind, name) of what they belong to; those of one part come after shared ones."""
     options: dict[tuple[str, str], dict[str, Any]] = {}
     for option, value in typed.items():
-        if value is not None and value != ():
-            part = options.setdefault((option.part.kind, option.part.name), {})
-            part[option.field.name] = option.parsed(value)
+        for part in option.parts if value not in (None, ()) else ():
+            options.setdefault((part.kind, part.name), {})[option.field.name] = option.parsed(value)
     return options
