@@ -64,7 +64,7 @@ class Animation:
 
 @dataclass(frozen=True, kw_only=True)
 class File:
-    """A file as it is, for what is no picture to look at: tables and masks in the formats of other programs.
+    """A file of numbers as it is: tables and masks in the formats of other programs, written whether or not one draws.
 
     ``name`` is its whole name, and may hold folders, separated by ``/``.
     """
@@ -73,7 +73,7 @@ class File:
     content: bytes
 
 
-Drawing: TypeAlias = "Plot | Picture | Animation | File"
+Drawing: TypeAlias = "Plot | Picture | Animation"
 
 
 class Drawings(list[Drawing]):
@@ -84,9 +84,7 @@ class Drawings(list[Drawing]):
 
 
 def _html(drawing: Drawing) -> str:
-    """A drawing as an image; nothing for what is no picture."""
-    if isinstance(drawing, File):
-        return ""
+    """A drawing as an image."""
     return drawing._repr_html_() if isinstance(drawing, Animation) else _image("png", drawing._repr_png_())
 
 
@@ -121,3 +119,6 @@ Draw: TypeAlias = Callable[[Sequence[Drawable]], Iterable[Drawing]]
 #: ``comparison`` of a ``ProbeSpec`` returns one of these, which draws what ``Probe.compare`` found between the models;
 #: ``figures`` is then asked for single models only.
 DrawComparison: TypeAlias = "Callable[[Sequence[Drawable], Result], Iterable[Drawing]]"
+
+#: ``files`` of a ``ProbeSpec`` returns one of these, which is called with the result of one model.
+MakeFiles: TypeAlias = Callable[[Drawable], Iterable[File]]

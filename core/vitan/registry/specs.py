@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeAlias
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from ..analysis.figures import Draw, DrawComparison
+    from ..analysis.figures import Draw, DrawComparison, MakeFiles
     from ..analysis.probe import Probe
     from ..analysis.records import Record
     from ..anatomy import TapMap, TokenLayout
@@ -191,14 +191,16 @@ class Metric:
 class ProbeSpec(Spec):
     """One analysis: ``load`` returns the probe class, ``figures`` the function that draws its results.
 
-    ``comparison`` is for probes that compute something between models (``Probe.compare``), and draws that. ``anchors``
-    are numbers that are known by mathematics alone, for ``vitan verify``: what, expected, got, tolerance. ``metrics``
-    are what its records may be of.
+    ``comparison`` is for probes that compute something between models (``Probe.compare``), and draws that. ``files``
+    returns the function that makes files of numbers for other programs, which are written with or without figures.
+    ``anchors`` are numbers that are known by mathematics alone, for ``vitan verify``: what, expected, got, tolerance.
+    ``metrics`` are what its records may be of.
     """
 
     load: Callable[[], type[Probe]]
     figures: Callable[[], Draw] | None = None
     comparison: Callable[[], DrawComparison] | None = None
+    files: Callable[[], MakeFiles] | None = None
     anchors: Callable[[], Iterable[Anchor]] | None = None
     metrics: tuple[Metric, ...] = ()
     paper: str = ""

@@ -29,7 +29,14 @@ def draw_between(outcomes: Sequence[Outcome], result: Result | None) -> list[Dra
         return list(spec.figures()(drawables)) if spec.figures and spec.comparison is None else []
 
 
-def save(drawings: Iterable[Drawing], folder: Path) -> tuple[Path, ...]:
+def files(outcome: Outcome) -> list[File]:
+    """The files of numbers of one model. Raises ``PluginError`` for an analysis that fails to make them."""
+    make = outcome.analysis.spec.files
+    with blaming(outcome.analysis.owner, "making files"):
+        return list(make()(outcome.drawable)) if make else []
+
+
+def save(drawings: Iterable[Drawing | File], folder: Path) -> tuple[Path, ...]:
     """Save everything into a folder; returns the paths of the pictures.
 
     Raises ``StoreError`` where the disk refuses.
@@ -45,7 +52,7 @@ def save(drawings: Iterable[Drawing], folder: Path) -> tuple[Path, ...]:
     return tuple(paths)
 
 
-def _path_of(drawing: Drawing) -> Path:
+def _path_of(drawing: Drawing | File) -> Path:
     """Where a drawing goes below its folder; names may hold dots, so suffixes are appended, not replaced."""
     if isinstance(drawing, File):
         return Path(*(slug(part) for part in drawing.name.split("/")))
@@ -59,7 +66,7 @@ def _free(path: Path, name: str, taken: set[Path]) -> Path:
     return free
 
 
-def _save_one(drawing: Drawing, path: Path) -> None:
+def _save_one(drawing: Drawing | File, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as new:
         if isinstance(drawing, Animation):

@@ -11,7 +11,7 @@ from ..engine.job import Job
 from ..engine.progress import Reporter
 from ..engine.runner import Outcome
 from ..errors import KeptError, VitanError
-from .drawing import draw, draw_between, save
+from .drawing import draw, draw_between, files, save
 from .findings import Comparison, Finding
 from .folder import write_root
 from .write import compare, write_between, write_outcome
@@ -38,7 +38,7 @@ def finding_of(outcome: Outcome, job: Job | None, folder: Path | None = None) ->
 def write_findings(
     findings: Sequence[Finding], root: Path, *, figures: bool, reporter: Reporter
 ) -> tuple[list[Finding], dict[str, VitanError]]:
-    """Write the numbers of findings, gather the root table, then draw; returns them with their places.
+    """Write the numbers of findings, gather the root table, then write files and draw; returns them with their places.
 
     A figure that fails takes neither numbers nor other figures with it: its error is returned by what it is of. So is
     that of numbers for whose sake fuller ones would have to go.
@@ -53,9 +53,15 @@ def write_findings(
             failed[f"writing {each.analysis} of {each.model}"] = error
             written.append(each)
     write_root(root)
-    for number, each in enumerate(written if figures else ()):
+    for number, each in enumerate(written):
         outcome = each.load_outcome()
-        if outcome.analysis.spec.figures is None or each.folder is None:
+        if each.folder is None:
+            continue
+        try:
+            save(files(outcome), each.folder)
+        except VitanError as error:
+            failed[f"files of {each.analysis} of {each.model}"] = forget(error)
+        if outcome.analysis.spec.figures is None or not figures:
             continue
         reporter.note(f"  drawing {each.analysis}")
         try:

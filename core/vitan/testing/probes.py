@@ -34,7 +34,8 @@ def check_probe(spec: ProbeSpec, *, draw: bool = True, **options: Any) -> None:
     """Hold an analysis to its contract, on made-up activations of a small model.
 
     Checks that shards merge to the same bits in any order, that state survives saving, that inputs are left alone, that
-    half precision is accepted, that every array has named axes, and (``draw``) that the figures can be drawn.
+    half precision is accepted, that every array has named axes, that its files can be made, and (``draw``) that
+    its figures can be drawn.
 
     Raises ``AssertionError``.
     """
@@ -59,6 +60,9 @@ def check_probe(spec: ProbeSpec, *, draw: bool = True, **options: Any) -> None:
         assert len(set(names)) == len(names), f"{spec.name}: two figures have one name"
         if spec.comparison is None:
             list(draw_them([drawable, drawable]))
+    if spec.files:
+        files = [file.name for file in spec.files()(feed.drawable(result))]
+        assert len(set(files)) == len(files), f"{spec.name}: two files have one name"
     if spec.comparison:
         between = kind.compare([whole, whole])
         assert between is not None, f"{spec.name}: it draws comparisons, but compares nothing"

@@ -16,7 +16,7 @@ import vitan_analyses.video_segmentation
 import vitan_datasets.davis2017
 from toys import outcomes_of, toy_plugins
 from videos import moving, write_videos
-from vitan.analysis.figures import Animation, File, Picture, Plot
+from vitan.analysis.figures import Animation, Picture, Plot
 from vitan.anatomy import ModelInfo, TokenLayout
 from vitan.data.batch import Batch, Window
 from vitan.data.samples import Sample
@@ -28,6 +28,7 @@ from vitan.registry.names import Provider
 from vitan.testing import check_probe
 from vitan_analyses.video_segmentation.evaluation import evaluate_folder
 from vitan_analyses.video_segmentation.figures import draw
+from vitan_analyses.video_segmentation.files import make_files
 from vitan_analyses.video_segmentation.masks import from_png
 from vitan_analyses.video_segmentation.probe import VideoSegmentationOptions, VideoSegmentationProbe
 from vitan_datasets.davis2017.reader import Davis2017, Davis2017Options
@@ -376,7 +377,7 @@ def test_a_sweep_is_one_pass_and_its_files_are_what_the_evaluator_takes(tmp_path
     root = write_videos(tmp_path / "davis", {"walk": moving(4), "run": moving(5, (45, 33), 1), "alone": moving(1)})
     outcome = run(tmp_path, root, masks="all")
     drawings = list(draw([outcome.drawable]))
-    files = {drawing.name: drawing.content for drawing in drawings if isinstance(drawing, File)}
+    files = {file.name: file.content for file in make_files(outcome.drawable)}
     folders = [list(group) for _, group in groupby(sorted(files), lambda name: name.split("/")[0])]
     assert [len(folder) for folder in folders] == [12, 12, 12]  # two tables and ten masks of each of three blocks
     for name, content in files.items():
@@ -389,7 +390,7 @@ def test_a_sweep_is_one_pass_and_its_files_are_what_the_evaluator_takes(tmp_path
         assert found.per_sequence_csv() == (folder / "per-sequence_results-val.csv").read_text()
     with Image.open(tmp_path / "files/davis_vidseg_blk00/walk/00001.png") as mask:
         assert mask.mode == "P"
-    kinds = [type(drawing) for drawing in drawings if not isinstance(drawing, File)]
+    kinds = [type(drawing) for drawing in drawings]
     assert (kinds.count(Plot), kinds.count(Picture), kinds.count(Animation)) == (1, 3, 2)
     assert next(iter(draw([outcome.drawable, outcome.drawable]))).name == "compare-video-segmentation"
 
@@ -399,6 +400,6 @@ def test_only_the_best_block_leaves_masks(tmp_path: Path) -> None:
     means = values(outcome.result, "j-and-f-mean")
     assert outcome.result.arrays["mask-block"].tolist() == [int(np.argmax(means))]
     drawings = list(draw([outcome.drawable]))
-    masks = [d for d in drawings if isinstance(d, File) and d.name.endswith(".png")]
+    masks = [file for file in make_files(outcome.drawable) if file.name.endswith(".png")]
     assert len(masks) == 4
     assert not any(isinstance(d, Picture) for d in drawings)

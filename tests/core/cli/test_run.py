@@ -98,6 +98,7 @@ def test_no_figures_and_output(vitan: Any) -> None:
     assert "pictures" not in ran.out
     assert "else/where/records.csv" in ran.out
     assert not list(Path("else").rglob("*.png"))
+    assert [path.read_text() for path in Path("else").rglob("official/table.csv")] == ["toy-A8"]
 
 
 def test_options_reach_the_analysis_and_the_dataset(vitan: Any) -> None:

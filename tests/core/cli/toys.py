@@ -128,6 +128,15 @@ def _draw() -> Any:
     return draw
 
 
+def _files() -> Any:
+    def make_files(drawable: Any) -> Iterator[Any]:
+        from vitan.analysis.figures import File
+
+        yield File(name="official/table.csv", content=drawable.model.name.encode())
+
+    return make_files
+
+
 def _dots() -> type[Dataset]:
     from PIL import Image
     from pydantic import Field
@@ -182,7 +191,13 @@ def _anchors() -> Iterator[tuple[str, float, float, float]]:
 @hookimpl
 def vitan_probes() -> Iterator[ProbeSpec]:
     yield ProbeSpec(
-        name="mean", summary="mean of a block", load=_mean_probe, figures=_draw, anchors=_anchors, paper="nobody, 2020"
+        name="mean",
+        summary="mean of a block",
+        load=_mean_probe,
+        figures=_draw,
+        files=_files,
+        anchors=_anchors,
+        paper="nobody, 2020",
     )
     yield ProbeSpec(name="other", summary="something else", load=_other_probe)
     yield ProbeSpec(name="needy", summary="needs masks", load=_needy_probe)

@@ -28,7 +28,7 @@ from vitan.engine.store import Store
 from vitan.errors import ImageError, MismatchError, OptionError, PlanError, UnknownNameError
 from vitan.files import replacing, replacing_folder
 from vitan.registry.names import Provider
-from vitan.results.drawing import draw, save
+from vitan.results.drawing import files, save
 from vitan.results.folder import write_root
 from vitan.results.save import compare_findings, finding_of
 from vitan.results.write import write_outcome
@@ -283,11 +283,11 @@ def test_files_keep_their_names_and_stay_in_the_folder(tmp_path: Path) -> None:
     job = prepare(resolve(_plan(models=[{"name": "toy-T8"}]), plugins), plugins)
     (outcome,) = outcomes_of(job, 0, Store(tmp_path / "store"), Silent())
     names = ("blk 3/bear/00001.png", "../../up.csv", "/etc/table.csv")
-    drawn = [File(name=name, content=name.encode()) for name in names]
-    spec = replace(outcome.analysis.spec, figures=lambda: lambda drawables: drawn)
+    made = [File(name=name, content=name.encode()) for name in names]
+    spec = replace(outcome.analysis.spec, files=lambda: lambda drawable: made)
     outcome = replace(outcome, analysis=replace(outcome.analysis, spec=spec))
     written = write_outcome(outcome, job, tmp_path / "out")
-    assert save(draw(outcome), written) == ()
+    assert save(files(outcome), written) == ()
     for name, path in zip(names, ("blk_3/bear/00001.png", "_/_/up.csv", "_/etc/table.csv"), strict=True):
         assert (written / path).read_bytes() == name.encode()
 

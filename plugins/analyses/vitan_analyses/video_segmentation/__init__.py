@@ -10,7 +10,7 @@ from vitan import ProbeSpec, hookimpl
 from .glossary import METRICS
 
 if TYPE_CHECKING:
-    from vitan.analysis.figures import Draw
+    from vitan.analysis.figures import Draw, MakeFiles
     from vitan.analysis.probe import Probe
 
 
@@ -23,6 +23,7 @@ def vitan_probes() -> Iterator[ProbeSpec]:
         load=_load,
         metrics=METRICS,
         figures=_figures,
+        files=_files,
         paper="Teaching Matters: Investigating the Role of Supervision in Vision Transformers (CVPR 2023)",
     )
 
@@ -37,3 +38,9 @@ def _figures() -> Draw:
     from .figures import draw
 
     return draw
+
+
+def _files() -> MakeFiles:
+    from .files import make_files
+
+    return make_files

@@ -1,12 +1,12 @@
-"""Pictures and files of the ``video-segmentation`` analysis."""
+"""Pictures of the ``video-segmentation`` analysis."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from vitan.analysis.figures import Drawable, Drawing, File, Plot
+from vitan.analysis.figures import Drawable, Drawing, Plot
 
 from ..plotting.curves import Panel, line_page
 from ..plotting.pixels import Array
@@ -24,12 +24,10 @@ _PANELS = {
 
 
 def draw(drawables: Sequence[Drawable]) -> Iterable[Drawing]:
-    """Curves over depth, for one model or several; for one also the official tables, the masks, and some videos."""
+    """Curves over depth, for one model or several; for one also some videos."""
     yield _curves(drawables)
     if len(drawables) == 1:
-        found = Predictions(drawables[0])
-        yield from _files(found)
-        yield from strips.draw(found)
+        yield from strips.draw(Predictions(drawables[0]))
 
 
 def _curves(drawables: Sequence[Drawable]) -> Plot:
@@ -45,14 +43,3 @@ def _curve(drawable: Drawable, metric: str) -> Array:
     """The values of a measure over all objects, block by block."""
     values = {r.block: r.value for r in drawable.result.records if r.metric == metric and not r.of}
     return np.array([values[block] for block in drawable.model.blocks])
-
-
-def _files(found: Predictions) -> Iterator[File]:
-    """The official tables of every block, and beside them its masks where they were asked for."""
-    for block, evaluation in found.evaluations.items():
-        folder = f"davis_vidseg_blk{block:02}"
-        yield File(name=f"{folder}/global_results-val.csv", content=evaluation.global_csv().encode())
-        yield File(name=f"{folder}/per-sequence_results-val.csv", content=evaluation.per_sequence_csv().encode())
-        if block in found.with_masks:
-            for row, name in enumerate(found.names):
-                yield File(name=f"{folder}/{name}.png", content=found.png(block, row))
