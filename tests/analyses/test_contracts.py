@@ -57,6 +57,17 @@ def test_models_by_running(name: Any) -> None:
 
 
 @pytest.mark.parametrize("name", PROBES)
+def test_anchors_hold(name: str) -> None:
+    assert PROBES[name].anchors, f"{name} brings no number that is known by mathematics"
+    anchors = list(PROBES[name].anchors())
+    assert len(anchors) >= 4
+    assert len({what for what, *_ in anchors}) == len(anchors)
+    for what, expected, got, tolerance in anchors:
+        assert tolerance <= 1e-4, what
+        assert got == pytest.approx(expected, abs=tolerance), what
+
+
+@pytest.mark.parametrize("name", PROBES)
 def test_probes(name: Any) -> None:
     options = {"knn": {"k": (1, 5)}}.get(name, {})  # the made-up bank is smaller than the usual k
     check_probe(PROBES[name], **options)

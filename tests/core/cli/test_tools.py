@@ -113,6 +113,14 @@ def test_verify(vitan: Any, install: Any) -> None:
     assert "1 of 3 are as they must be" in ran.out
 
 
+def test_an_anchor_whose_code_fails_is_not_as_it_must_be(vitan: Any, install: Any) -> None:
+    install("extra_broken", WRONG_ANCHOR.replace("def anchors():\n", "def anchors():\n    raise KeyError('lost')\n"))
+    ran = vitan("verify")
+    assert ran.code == 1
+    assert "1 of 2 are as they must be" in ran.out
+    assert "KeyError: 'lost'" in ran.out
+
+
 def test_verify_without_analyses(bare: Any) -> None:
     ran = bare("verify")
     assert ran.code == 0

@@ -13,6 +13,7 @@ from .glossary import METRICS
 if TYPE_CHECKING:
     from vitan.analysis.figures import Draw
     from vitan.analysis.probe import Probe
+    from vitan.registry.specs import Anchor
 
 
 def _probe() -> type[Probe]:
@@ -36,5 +37,12 @@ def vitan_probes() -> Iterable[ProbeSpec]:
         load=_probe,
         metrics=METRICS,
         figures=_figures,
+        anchors=_anchors,
         paper="Teaching Matters: Investigating the Role of Supervision in Vision Transformers (CVPR 2023)",
     )
+
+
+def _anchors() -> Iterable[Anchor]:
+    from .anchors import anchors
+
+    return anchors()

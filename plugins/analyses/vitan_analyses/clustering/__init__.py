@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from vitan import ProbeSpec, hookimpl
@@ -12,6 +12,7 @@ from .glossary import METRICS
 if TYPE_CHECKING:
     from vitan.analysis.figures import Draw
     from vitan.analysis.probe import Probe
+    from vitan.registry.specs import Anchor
 
 
 @hookimpl
@@ -23,6 +24,7 @@ def vitan_probes() -> Iterator[ProbeSpec]:
         load=_load,
         metrics=METRICS,
         figures=_figures,
+        anchors=_anchors,
         paper="Teaching Matters: Investigating the Role of Supervision in Vision Transformers (CVPR 2023)",
     )
 
@@ -37,3 +39,9 @@ def _figures() -> Draw:
     from .figures import draw
 
     return draw
+
+
+def _anchors() -> Iterable[Anchor]:
+    from .anchors import anchors
+
+    return anchors()

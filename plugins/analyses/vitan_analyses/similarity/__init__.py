@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from vitan import ProbeSpec, hookimpl
@@ -12,6 +12,7 @@ from .glossary import METRICS
 if TYPE_CHECKING:
     from vitan.analysis.figures import Draw, DrawComparison
     from vitan.analysis.probe import Probe
+    from vitan.registry.specs import Anchor
 
 
 @hookimpl
@@ -23,6 +24,7 @@ def vitan_probes() -> Iterator[ProbeSpec]:
         load=_load,
         metrics=METRICS,
         figures=_figures,
+        anchors=_anchors,
         comparison=_comparison,
         paper="Huh et al. 2024, Williams et al. 2021, Kriegeskorte et al. 2008, Raghu et al. 2017, Morcos et al. 2018",
     )
@@ -44,3 +46,9 @@ def _comparison() -> DrawComparison:
     from .comparison import draw_comparison
 
     return draw_comparison
+
+
+def _anchors() -> Iterable[Anchor]:
+    from .anchors import anchors
+
+    return anchors()
