@@ -17,13 +17,19 @@ Target: TypeAlias = "Path | BinaryIO"
 
 
 def write_plot(figure: Figure, png: Target, svg: Target | None = None) -> None:
-    """Write a matplotlib figure, laid out once for both: laying out takes longer than drawing."""
+    """Write a matplotlib figure, laid out once for both: laying out takes longer than drawing.
+
+    The same figure gives the same bytes; what an SVG calls its parts is otherwise new every time.
+    """
+    from matplotlib import rc_context
+
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
     box = figure.get_tightbbox().padded(_MARGIN)
     figure.savefig(png, format="png", dpi=max(_DPI, figure.dpi), bbox_inches=box, metadata={"Software": None})
     if svg is not None:
-        figure.savefig(svg, format="svg", bbox_inches=box, metadata={"Date": None})
+        with rc_context({"svg.hashsalt": "vitan"}):
+            figure.savefig(svg, format="svg", bbox_inches=box, metadata={"Date": None})
 
 
 def write_pixels(pixels: np.ndarray, png: Target) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
+from vitan.analysis.encoding import write_plot
 from vitan.analysis.figures import Animation, Drawings, Picture, Plot
 from vitan.results.drawing import save
 
@@ -38,6 +39,17 @@ def test_what_a_notebook_shows_is_what_is_saved(tmp_path: Path) -> None:
     assert b64decode(encoded) == gif.read_bytes()
     assert Image.open(gif).n_frames == 2
     assert (tmp_path / "a_line.svg").is_file()
+
+
+def test_the_same_figure_gives_the_same_bytes() -> None:
+    written = []
+    for _ in range(2):
+        figure = Figure(figsize=(2, 1))
+        figure.subplots().imshow(PIXELS, clip_path=None)
+        figure.axes[0].plot([0, 3], [0, 3], marker="o")
+        write_plot(figure, png := BytesIO(), svg := BytesIO())
+        written.append((png.getvalue(), svg.getvalue()))
+    assert written[0] == written[1]
 
 
 def test_several_are_shown_by_name() -> None:
