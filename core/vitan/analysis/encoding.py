@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, BinaryIO, TypeAlias
 
 if TYPE_CHECKING:
     import numpy as np
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.transforms import Bbox
 
 _DPI = 160  # or more, where a figure asks for it
 _MARGIN = 0.1  # inches around a figure
@@ -17,19 +19,41 @@ Target: TypeAlias = "Path | BinaryIO"
 
 
 def write_plot(figure: Figure, png: Target, svg: Target | None = None) -> None:
-    """Write a matplotlib figure, laid out once for both: laying out takes longer than drawing.
+    """Write a matplotlib figure: laid out and drawn once, and once more for an SVG, as drawing takes long.
 
     The same figure gives the same bytes; what an SVG calls its parts is otherwise new every time.
     """
     from matplotlib import rc_context
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-    figure.draw_without_rendering()
-    figure.set_layout_engine("none")
-    box = figure.get_tightbbox().padded(_MARGIN)
-    figure.savefig(png, format="png", dpi=max(_DPI, figure.dpi), bbox_inches=box, metadata={"Software": None})
+    figure.set_dpi(max(_DPI, figure.dpi))
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()  # type: ignore[no-untyped-call]
+    figure.set_layout_engine(None)  # "none" leaves a stand-in, for whose sake every saving begins with one more draw
+    box = figure.get_tightbbox()
+    across, down = figure.get_size_inches()
+    whole = min(box.x0, box.y0, across - box.x1, down - box.y1) >= 0
+    box = box.padded(_MARGIN)
+    if whole:
+        _write_part(canvas, box, png)
+    else:  # what lies beyond the page is not among the pixels
+        figure.savefig(png, format="png", dpi=figure.dpi, bbox_inches=box, metadata={"Software": None})
     if svg is not None:
         with rc_context({"svg.hashsalt": "vitan"}):
             figure.savefig(svg, format="svg", bbox_inches=box, metadata={"Date": None})
+
+
+def _write_part(canvas: FigureCanvasAgg, box: Bbox, png: Target) -> None:
+    """Write what is drawn within a box, in inches from the lower left; beyond the page it is white."""
+    import numpy as np
+    from PIL import Image
+
+    drawn = Image.fromarray(np.asarray(canvas.buffer_rgba()))  # type: ignore[no-untyped-call]
+    dpi = canvas.figure.dpi
+    left, right, bottom, top = (round(side * dpi) for side in (box.x0, box.x1, box.y0, box.y1))
+    part = Image.new("RGB", (right - left, top - bottom), "white")
+    part.paste(drawn.convert("RGB"), (-left, top - drawn.height))
+    part.save(png, format="png", dpi=(dpi, dpi))
 
 
 def write_pixels(pixels: np.ndarray, png: Target) -> None:

@@ -8,8 +8,9 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
+import pytest
 from matplotlib.figure import Figure
-from PIL import Image
+from PIL import Image, ImageOps
 
 from vitan.analysis.encoding import write_plot
 from vitan.analysis.figures import Animation, Drawings, Picture, Plot
@@ -50,6 +51,33 @@ def test_the_same_figure_gives_the_same_bytes() -> None:
         write_plot(figure, png := BytesIO(), svg := BytesIO())
         written.append((png.getvalue(), svg.getvalue()))
     assert written[0] == written[1]
+
+
+def _labelled(title: str) -> Figure:
+    figure = Figure(figsize=(3, 2), dpi=160, layout="constrained", facecolor="white")
+    axes = figure.subplots()
+    figure.colorbar(axes.imshow(PIXELS[..., 0]), ax=axes)
+    axes.set_title(title)
+    return figure
+
+
+@pytest.mark.parametrize("title", ["short", "so long a title that it lies beyond both edges of the page"])
+def test_a_figure_is_written_as_matplotlib_writes_it(title: str) -> None:
+    """Of a page with all that is on it, and of one with a text that leaves it."""
+    write_plot(_labelled(title), written := BytesIO())
+    _labelled(title).savefig(expected := BytesIO(), format="png", dpi=160, bbox_inches="tight", pad_inches=0.1)
+    ours, theirs = (Image.open(png).convert("L") for png in (written, expected))
+    assert np.abs(np.subtract(ours.size, theirs.size)).max() <= 1
+    inked = [ImageOps.invert(image).getbbox() for image in (ours, theirs)]
+    assert np.abs(np.subtract(*inked)).max() <= 1  # the same margins, and no text is cut off
+
+
+def test_a_figure_is_drawn_once_for_each_format(monkeypatch: pytest.MonkeyPatch) -> None:
+    draws: list[Figure] = []
+    draw = Figure.draw
+    monkeypatch.setattr(Figure, "draw", lambda figure, renderer: (draws.append(figure), draw(figure, renderer)))
+    write_plot(_labelled("short"), BytesIO(), BytesIO())
+    assert len(draws) == 2
 
 
 def test_several_are_shown_by_name() -> None:
