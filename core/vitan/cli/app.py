@@ -30,17 +30,30 @@ def _debug_option() -> click.Option:
     return click.Option(["--debug"], is_flag=True, expose_value=False, help="Show where errors arose, as tracebacks.")
 
 
+def debugging() -> bool:
+    """Whether tracebacks are asked for."""
+    ctx = click.get_current_context(silent=True)
+    return ctx is not None and bool(ctx.meta.get(_DEBUG))
+
+
 def say_error(error: VitanError, text: str) -> None:
     """Print an error, after the traceback that led to it where ``--debug`` asks for that."""
-    ctx = click.get_current_context(silent=True)
-    if ctx is not None and ctx.meta.get(_DEBUG):
+    if debugging():
         frames = error.details or "".join(traceback.format_exception(error))
         click.echo(printable(frames), err=True, nl=False)
     click.secho(f"error: {text}", fg="red", err=True)
 
 
+def _say_bug(error: Exception) -> None:
+    """Say that vitan itself has failed; where, as a traceback, with ``--debug``."""
+    why = " ".join(f"{type(error).__name__}: {error}".split())
+    said = VitanError(f"vitan has a bug here ({why}); please run it again with --debug and report what that shows")
+    said.details = "".join(traceback.format_exception(error))
+    say_error(said, printable(str(said)))
+
+
 class Main(click.Group):
-    """Turns errors into messages and exit codes; what is no ``VitanError`` is a bug and keeps its traceback.
+    """Turns errors into messages and exit codes, and what is no ``VitanError`` into that of a bug.
 
     It and each of its commands have the option ``--debug``.
     """
@@ -66,6 +79,13 @@ class Main(click.Group):
         except VitanError as error:
             say_error(error, str(error))
             ctx.exit(error.exit_code)
+        except (click.ClickException, click.Abort, click.exceptions.Exit):
+            raise
+        except Exception as error:
+            if isinstance(error, OSError) and error.errno in (errno.EPIPE, *_FULL):  # click and ``main`` know these
+                raise
+            _say_bug(error)
+            ctx.exit(VitanError.exit_code)
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         """In the order in which they were added, not in that of the alphabet."""

@@ -211,12 +211,23 @@ def test_a_plugin_file_that_cannot_be_used_is_an_error(bare: Any, tmp_path: Path
     assert why in ran.err
 
 
-def test_unexpected_errors_keep_their_traceback(vitan: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from vitan.cli import main
+@pytest.mark.parametrize("error", [ZeroDivisionError("by\n\x1b[31mzero"), EOFError("no more"), OSError(5, "worn out")])
+@pytest.mark.parametrize("debug", [(), ("--debug",)])
+def test_a_bug_is_one_line_and_its_traceback_only_for_debug(
+    vitan: Any, monkeypatch: pytest.MonkeyPatch, error: Exception, debug: tuple[str, ...]
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
 
-    monkeypatch.setattr(sys.modules["vitan.cli.commands.show"], "_find", lambda *_: 1 / 0)
-    with pytest.raises(ZeroDivisionError):
-        main(["-p", str(TOYS), "show", "mean"], prog_name="vitan")
+    monkeypatch.setattr(sys.modules["vitan.cli.commands.show"], "_find", fail)
+    ran = vitan("show", "mean", *debug)
+    assert ran.code == 1
+    *frames, line = ran.err.splitlines()
+    assert line.startswith(f"error: vitan has a bug here ({type(error).__name__}: ")
+    assert "--debug" in line
+    assert ("Traceback" in "".join(frames)) == bool(debug)
+    assert bool(frames) == bool(debug)
+    assert "\x1b" not in ran.err
 
 
 def test_show_an_analysis(vitan: Any) -> None:

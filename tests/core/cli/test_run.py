@@ -534,13 +534,14 @@ def test_too_little_memory_says_what_to_change(
     assert ran.err.splitlines()[-1].endswith(f"the memory of cpu is not enough; try {advice}")
 
 
-def test_bugs_keep_their_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
-    from vitan.cli import main
+def test_a_bug_in_a_run_is_one_line(vitan: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     from vitan.engine import runner
 
     monkeypatch.setattr(runner, "run_model", lambda *_: [][1])
-    with pytest.raises(IndexError):
-        main(["-p", str(Path(__file__).with_name("toys.py")), *RUN], prog_name="vitan")
+    ran = vitan(*RUN)
+    assert ran.code == 1
+    assert ran.err.splitlines()[-1].startswith("error: vitan has a bug here (IndexError: ")
+    assert "Traceback" not in ran.err
 
 
 @pytest.mark.parametrize(

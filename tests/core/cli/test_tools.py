@@ -49,11 +49,14 @@ def test_doctor_finds_nothing_wrong(vitan: Any, few_packages: Any) -> None:
     assert torch.__version__.partition("+")[0] in ran.out
 
 
-def test_doctor_shows_the_traceback_of_a_failed_plugin(vitan: Any, few_packages: Any, install: Any) -> None:
+@pytest.mark.parametrize("debug", [(), ("--debug",)])
+def test_doctor_shows_the_traceback_of_a_failed_plugin_for_debug(
+    vitan: Any, few_packages: Any, install: Any, debug: tuple[str, ...]
+) -> None:
     install("extra_broken", "def inner():\n    raise RuntimeError('on purpose')\ninner()\n")
-    ran = vitan("doctor")
+    ran = vitan("doctor", *debug)
     assert ran.code == 1
-    assert "in inner" in ran.out
+    assert ("in inner" in ran.out) == ("Traceback" in ran.out) == bool(debug)
     assert "plugin extra 2.0 (extra_broken) skipped: RuntimeError: on purpose" in ran.out
     assert ran.err == ""
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ...version import __version__
-from ..app import plugins_of
+from ..app import debugging, plugins_of
 from ..text import columns, count, size
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ def _folders() -> Iterator[str]:
 
 
 def _plugins(plugins: Plugins) -> Iterator[str]:
-    """Print each plugin, and the whole traceback of those that failed."""
+    """Print each plugin, and with ``--debug`` the whole traceback of those that failed."""
     click.secho("\nplugins", bold=True)
     rows = [(loaded.where, count(loaded.specs, "spec"), str(loaded.provider)) for loaded in plugins.loaded]
     rows += [(failure.where, "failed", str(failure.provider)) for failure in plugins.failures]
@@ -142,7 +142,8 @@ def _plugins(plugins: Plugins) -> Iterator[str]:
             slow = "when it is loaded, which slows every command down; import inside the functions instead"
             yield f"plugin {loaded.provider} ({loaded.where}) imports {names} {slow}"
     for failure in plugins.failures:
-        click.echo("\n" + "".join(traceback.format_exception(failure.error)).rstrip())
+        if debugging():
+            click.echo("\n" + "".join(traceback.format_exception(failure.error)).rstrip())
         yield str(failure)
 
 
