@@ -70,6 +70,8 @@ class Main(click.Group):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """See ``click.Group``; a command may fail before it has read its own options."""
         ctx.meta[_DEBUG] = "--debug" in args
+        if os.environ.get("NO_COLOR"):  # see no-color.org
+            ctx.color = False
         return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:

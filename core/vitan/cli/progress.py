@@ -6,7 +6,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from .text import shorten, size, terminal_width
+from .text import duration, shorten, size, terminal_width
 
 if TYPE_CHECKING:
     from rich.progress import Progress, ProgressColumn, Task, TaskID
@@ -46,8 +46,8 @@ class Lines:
         if now - self._said > _EVERY and self._done < self._total:
             self._said = now
             rate = self._done / (now - self._start)
-            left = (self._total - self._done) / rate
-            self.note(f"  {self._done} of {self._total} images, {rate:.1f} images/s, {left / 60:.0f} min left")
+            left = duration((self._total - self._done) / rate)
+            self.note(f"  {self._done} of {self._total} images, {rate:.1f} images/s, {left} left")
 
     def end(self) -> None:
         """The pass is over, perhaps early."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import textwrap
 from collections.abc import Collection, Sequence
@@ -48,6 +49,14 @@ def number(value: float) -> str:
 def count(n: int, what: str) -> str:
     """``1 file``, ``2 files``."""
     return f"{n} {what}" if n == 1 else f"{n} {what}s"
+
+
+def duration(seconds: float) -> str:
+    """A time for people, never 0: ``40 s``, ``3 min``, ``2 h 5 min``."""
+    if seconds < 90:
+        return f"{math.ceil(seconds)} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
 
 
 def size(n_bytes: float) -> str:

@@ -211,6 +211,15 @@ def test_a_plugin_file_that_cannot_be_used_is_an_error(bare: Any, tmp_path: Path
     assert why in ran.err
 
 
+@pytest.mark.parametrize(("setting", "coloured"), [("", True), ("1", False)])
+def test_no_color_keeps_the_terminal_plain(
+    vitan: Any, monkeypatch: pytest.MonkeyPatch, setting: str, coloured: bool
+) -> None:
+    monkeypatch.setenv("NO_COLOR", setting)
+    monkeypatch.setattr("click.utils.should_strip_ansi", lambda stream, color: color is False)  # as on a terminal
+    assert ("\x1b[31m" in vitan("show", "nothing-of-this-name").err) == coloured
+
+
 @pytest.mark.parametrize("error", [ZeroDivisionError("by\n\x1b[31mzero"), EOFError("no more"), OSError(5, "worn out")])
 @pytest.mark.parametrize("debug", [(), ("--debug",)])
 def test_a_bug_is_one_line_and_its_traceback_only_for_debug(

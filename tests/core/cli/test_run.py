@@ -534,6 +534,22 @@ def test_too_little_memory_says_what_to_change(
     assert ran.err.splitlines()[-1].endswith(f"the memory of cpu is not enough; try {advice}")
 
 
+def test_what_a_plugin_prints_is_not_on_stdout(vitan: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from vitan.engine import runner
+
+    run_model = runner.run_model
+
+    def chatty(*args: Any, **more: Any) -> Any:
+        print("loading the plugin's own things")
+        return run_model(*args, **more)
+
+    monkeypatch.setattr(runner, "run_model", chatty)
+    ran = vitan(*RUN, "--json")
+    assert ran.code == 0, ran.err
+    assert json.loads(ran.out)
+    assert "loading the plugin's own things" in ran.err
+
+
 def test_a_bug_in_a_run_is_one_line(vitan: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     from vitan.engine import runner
 

@@ -273,6 +273,16 @@ def test_bars_on_a_terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
     assert capsys.readouterr().out == ""
 
 
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(0.2, "1 s"), (29, "29 s"), (89, "89 s"), (90, "2 min"), (3590, "1 h 0 min"), (7500, "2 h 5 min")],
+)
+def test_times_are_never_none(seconds: float, said: str) -> None:
+    from vitan.cli.text import duration
+
+    assert duration(seconds) == said
+
+
 def test_lines_in_a_log(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     from vitan.cli import progress
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+from contextlib import redirect_stdout
 from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -183,7 +185,10 @@ def run(
     )
     asked, progress = assemble(request, peeked.base), reporter()
     try:
-        found = api.run_plan(asked, output=output, figures=not no_figures, plugins=peeked.plugins, progress=progress)
+        with redirect_stdout(sys.stderr):  # what a plugin prints is no part of what is read from stdout
+            found = api.run_plan(
+                asked, output=output, figures=not no_figures, plugins=peeked.plugins, progress=progress
+            )
     except KeyboardInterrupt:
         raise click.Abort("finished parts are kept, run the same command to go on") from None
     except (OptionError, OutOfMemoryError) as error:
