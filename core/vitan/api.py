@@ -270,11 +270,12 @@ def load_model(
     import torch
 
     from .engine.job import best_device
+    from .files import given_path
     from .models.model import load_model as load
 
     return load(
         plugins_from(plugins).model(name),
-        weights=None if weights is None else Path(weights).expanduser(),
+        weights=None if weights is None else given_path(weights),
         blocks=[blocks] if isinstance(blocks, str) else list(blocks),
         device=best_device() if device == "auto" else device,
         dtype=getattr(torch, dtype),

@@ -27,10 +27,28 @@ from .errors import DataError, StoreError, UsageError
 _TEMPORARY = re.compile(r"\.(?P<name>.+?)(?P<old>-old)?-[a-z0-9_]{8}(\.\w+)?")
 
 
+def given_path(path: str | Path) -> Path:
+    """A path as a user gives it, with ``~`` written out.
+
+    Raises ``UsageError`` for one that no file can have: with an unknown home, or too long for the system.
+    """
+    try:
+        whole = Path(path).expanduser()
+        whole.lstat()
+    except RuntimeError as error:  # how pathlib says that there is no such home
+        raise UsageError(f"{str(path)!r}: there is no home of that user; write the whole path") from error
+    except (ValueError, OSError) as error:
+        if isinstance(error, OSError) and error.errno not in (errno.ENAMETOOLONG, errno.EINVAL):
+            return whole  # there is none, or it cannot be looked at: whoever needs it says so
+        why = error.strerror if isinstance(error, OSError) else error
+        raise UsageError(f"{str(path)!r}: this cannot be the path of a file ({why})") from error
+    return whole
+
+
 def cache_dir() -> Path:
     """The folder that holds everything below; it may not exist yet."""
     chosen = os.environ.get("VITAN_CACHE")
-    return Path(chosen).expanduser().absolute() if chosen else user_cache_path("vitan")
+    return given_path(chosen).absolute() if chosen else user_cache_path("vitan")
 
 
 def weights_dir() -> Path:
@@ -46,7 +64,7 @@ def states_dir() -> Path:
 def data_dir() -> Path | None:
     """The folder that holds datasets, each in a folder of its own; None where the user has named none."""
     chosen = os.environ.get("VITAN_DATA_DIR")
-    return Path(chosen).expanduser().absolute() if chosen else None
+    return given_path(chosen).absolute() if chosen else None
 
 
 def find_root(given: Path | None, dataset: str, names: Sequence[str]) -> Path:
@@ -55,7 +73,7 @@ def find_root(given: Path | None, dataset: str, names: Sequence[str]) -> Path:
     Raises ``DataError``, saying how to give it, where there is none.
     """
     if given is not None:
-        root = given.expanduser()
+        root = given_path(given)
         if not root.is_dir():
             what = "this is a file" if root.exists() else "there is no such folder"
             raise DataError(f"{root}: {what}; --root names the root of the dataset {dataset}")

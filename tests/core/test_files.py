@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from vitan import files
-from vitan.errors import DataError, StoreError
-from vitan.files import clear_leftovers, find_root, naming_refusals, replacing_folder
+from vitan.errors import DataError, StoreError, UsageError
+from vitan.files import clear_leftovers, find_root, given_path, naming_refusals, replacing_folder
 
 
 def test_what_is_given_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,3 +127,19 @@ def test_a_disk_that_refuses_is_named_with_the_way_out(tmp_path: Path) -> None:
     said = r"table\.csv: cannot be written \(No space left on device\).*-o FOLDER"
     with pytest.raises(StoreError, match=said), naming_refusals(tmp_path / "table.csv"):
         raise OSError(28, "No space left on device")
+
+
+@pytest.mark.parametrize("path", ["~no-such-user-here/x", "a" * 300, f"{'a/' * 20_000}b", "a\0b"], ids=range(4))
+def test_a_path_that_no_file_can_have_is_refused(path: str) -> None:
+    with pytest.raises(UsageError):
+        given_path(path)
+
+
+@pytest.mark.parametrize("path", ["nowhere", "nowhere/at all", "/", ".", "", "é🦜"])
+def test_any_other_path_is_taken_as_it_is(path: str) -> None:
+    assert given_path(path) == Path(path)
+
+
+def test_the_home_is_written_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert given_path("~/x") == tmp_path / "x"

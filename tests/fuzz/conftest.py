@@ -16,7 +16,8 @@ Fuzz = Callable[..., None]
 
 @pytest.fixture(autouse=True)
 def _isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A cache of the test's own, and no network."""
+    """A cache and a home of the test's own, and no network."""
+    monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("VITAN_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("VITAN_OFFLINE", "1")
 

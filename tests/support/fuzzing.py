@@ -11,12 +11,14 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from random import Random
 
-from vitan.errors import VitanError
+from vitan.cli import main
+from vitan.errors import VitanError, printable
 
 #: Writes an input below a folder and reads it; raises what refuses it.
 Attempt = Callable[[Random, Path], object]
@@ -76,6 +78,29 @@ def try_all(attempt: Attempt, count: int, seed: int, folder: Path) -> Counts:
 def expect_named(error: VitanError, name: str) -> None:
     """Raises ``AssertionError`` for a refusal that does not say what it refuses."""
     assert name in str(error), f"the message does not name {name}: {error}"
+
+
+def command(*words: str) -> str:
+    """What the command prints, run in this process.
+
+    Raises ``VitanError`` with what it said where it refuses, and ``AssertionError`` where it prints a traceback or what
+    would command a terminal.
+    """
+    out, err = StringIO(), StringIO()
+    code: object = None
+    with redirect_stdout(out), redirect_stderr(err):
+        try:
+            main(list(words), prog_name="vitan")
+        except SystemExit as left:
+            code = left.code
+    said = out.getvalue() + err.getvalue()
+    assert "Traceback" not in said, said
+    assert printable(said) == said, f"what would command a terminal is printed: {said!r}"
+    assert code in (0, 1, 2), f"exit code {code}: {said}"
+    if code:
+        assert "error: " in said.lower(), f"exit code {code} without an error: {said}"
+        raise VitanError(said)
+    return out.getvalue()
 
 
 @contextmanager

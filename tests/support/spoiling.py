@@ -13,11 +13,12 @@ from typing import Any
 
 #: What a shell would execute, were a name ever given to one, and what else names and texts come with.
 WORDS = (
-    "", " ", ".", "..", "../../etc/passwd", "/", "/dev/zero", "~", "~nobody/x", "a/b", "a\\b", "C:\\x", "CON", "*", "?",
-    "[", "{}", "{0.__class__}", "%s%n", "$(touch executed)", "`touch executed`", "; touch executed", "-o", "--help",
-    "=", "::", ":", "timm:", "open_clip:x", "a" * 300, "a" * 5000, "\0", "a\nb", "\x1b[31mred", "\u202eabc", "\ufeff",
-    "é", "e\u0301", "日本語", "🦜", "\ud800", "NaN", "inf", "-1", "0", "1e999", "9" * 400, "0x10", "None", "null",
-    "true", "all", "last", "0-99999999999", "5-2", "-0", "1.5", "$\\frac{$", "<b>", "'", '"', "#", "&a", "*a", "!!x",
+    "", " ", ".", "..", "../../etc/passwd", "/dev/zero", "~", "~no-such-user/x", "a/b", "a\\b", "C:\\x", "CON", "*",
+    "?", "[", "{}", "{0.__class__}", "%s%n", "$(touch executed)", "`touch executed`", "; touch executed", "-o",
+    "--help", "=", "::", ":", "timm:", "open_clip:x", "a" * 300, "a" * 5000, "\0", "a\nb", "\x1b[31mred", "\u202eabc",
+    "\ufeff", "é", "e\u0301", "日本語", "🦜", "\udcff", "NaN", "inf", "-1", "0", "1e999", "9" * 400, "0x10", "None",
+    "null", "true", "all", "last", "0-99999999999", "5-2", "-0", "1.5", "$\\frac{$", "<b>", "'", '"', "#", "&a", "*a",
+    "!!x",
 )  # fmt: skip
 #: What stands in a tree of plain values where something else was expected; each is made anew, since they are spoilt.
 VALUES: tuple[Callable[[], Any], ...] = (
@@ -26,6 +27,7 @@ VALUES: tuple[Callable[[], Any], ...] = (
     lambda: float("inf"), lambda: -float("inf"), list, dict, lambda: [[]], lambda: [None] * 3, lambda: {"": None},
     lambda: list(range(5000)), lambda: _nested(50), lambda: _nested(300), lambda: {"counts": [2**40], "size": [9, 9]},
     lambda: {"counts": "abc", "size": [10**6, 10**6]}, lambda: [1e300] * 8, lambda: [-5.0, -5.0, 1e9, 1e9],
+    lambda: "\ud800",
 )  # fmt: skip
 _MEMBERS = [word for word in WORDS if word.isprintable() and word]  # names that a zip archive can have
 _NUMBERS = [struct.pack(form, value) for form in ("<I", ">I", "<H", "<Q") for value in (0, 1, 0x7FFF, 0xFFFF)]

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import UsageError, VitanError, printable
+from ..files import given_path
 from ..version import __version__
 
 if TYPE_CHECKING:
@@ -103,7 +104,9 @@ class Main(click.Group):
             with _terminating_like_interrupting():
                 code = super().main(*args, **kwargs)
         except click.ClickException as error:
-            error.show()
+            said = io.StringIO()
+            error.show(said)
+            click.echo(printable(said.getvalue()), err=True, nl=False)
             code = error.exit_code
         except click.Abort as error:
             click.echo("; ".join(["interrupted", *map(str, error.args)]), err=True)
@@ -164,7 +167,7 @@ def _use_data_root(ctx: click.Context, param: click.Parameter, value: Path | Non
     """Set VITAN_DATA_DIR until the command is over."""
     if value is None or ctx.resilient_parsing:
         return
-    folder = value.expanduser().absolute()
+    folder = given_path(value).absolute()
     if not folder.is_dir():
         what = "this is a file" if folder.exists() else "there is no such folder"
         raise UsageError(f"--data-root {value}: {what}; give the folder that holds the datasets")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import MismatchError, UsageError
+from ..files import given_path
 
 if TYPE_CHECKING:
     from .. import Plan
@@ -97,5 +98,5 @@ def _weights(typed: Sequence[str], models: Sequence[str]) -> dict[str, Path]:
             raise MismatchError(
                 f"--weights {text}: {name} already has {files[name]}; run it a second time for the other"
             )
-        files[name] = Path(file).expanduser()
+        files[name] = given_path(file)
     return files

@@ -12,6 +12,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ..errors import PlanError, UsageError
+from ..files import given_path, read_text
 from ..registry.plugins import Plugins
 
 
@@ -89,16 +90,30 @@ def canonical_json(value: Any) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
+class _Loader(yaml.SafeLoader):
+    """Reads plain values alone, and none of them twice: a few lines of references would unfold without end."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        """See ``yaml.SafeLoader``."""
+        if self.check_event(yaml.AliasEvent):
+            event = self.peek_event()  # type: ignore[no-untyped-call]
+            message = f"*{event.anchor} refers to another part of the file, which is not followed; write that part out"
+            raise yaml.composer.ComposerError(None, None, message, event.start_mark)
+        return super().compose_node(parent, index)
+
+
 def read_plan(path: Path) -> Plan:
     """Read a plan from YAML or JSON; raises ``PlanError`` naming the file, the field and the value."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path)
     except (OSError, UnicodeDecodeError) as error:
         raise PlanError(f"plan {path} cannot be read: {error}") from error
     try:
-        content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise PlanError(f"plan {path} is neither YAML nor JSON: {error}") from error
+        content = yaml.load(text, _Loader)
+        json.dumps(content, default=str)  # a number of thousands of digits could be neither stored nor told
+    except Exception as error:  # besides its own errors, PyYAML raises whatever numbers, dates and depth make of it
+        reason = str(error) or type(error).__name__
+        raise PlanError(f"plan {path} is neither YAML nor JSON: {reason}") from error
     if not isinstance(content, dict):
         raise PlanError(f"plan {path} holds {type(content).__name__}, not a mapping with 'analyses' and 'models'")
     return make_plan(content, str(path))
@@ -125,7 +140,7 @@ def dataset_named(name: str, plugins: Plugins) -> DatasetPlan:
     if not plugins.datasets.providers(name.rpartition(":")[2]):
         from ..data.images import is_image  # brings numpy, which plans do not need
 
-        path = Path(name).expanduser()
+        path = given_path(name)
         if path.is_dir() or (path.is_file() and is_image(path.name)):
             return DatasetPlan(name="folder", options={"root": str(path)})
         if path.exists():

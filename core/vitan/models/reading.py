@@ -15,6 +15,7 @@ from ..anatomy import select_blocks
 from ..data.images import open_image, to_rgb
 from ..data.views import DIVIDED, make_view, to_tensor
 from ..errors import ImageError, MismatchError
+from ..files import given_path
 from ..registry.specs import ModelSpec
 
 #: A picture: opened, as a file, or as uint8 RGB (height, width, 3).
@@ -98,7 +99,7 @@ def _single(images: Images) -> Sequence[OneImage]:
 
 def _picture(image: Any) -> Image.Image:
     if isinstance(image, (str, Path)):
-        return open_image(Path(image).expanduser())
+        return open_image(given_path(image))
     if isinstance(image, Image.Image):
         return to_rgb(image)
     if isinstance(image, np.ndarray) and image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3:

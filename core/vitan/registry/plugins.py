@@ -17,6 +17,7 @@ from typing import Any, TypeAlias
 import pluggy
 
 from ..errors import MismatchError, PluginError, UnknownNameError
+from ..files import given_path
 from . import hooks as hookspecs
 from .files import import_file
 from .names import Provider, Registry
@@ -221,7 +222,7 @@ def plugins_from(given: Given) -> Plugins:
         if isinstance(one, Spec):
             plugins.add(one)
         else:
-            plugins.load_file(Path(one).expanduser())
+            plugins.load_file(given_path(one))
     return plugins
 
 

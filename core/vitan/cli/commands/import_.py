@@ -33,10 +33,11 @@ def import_(ctx: click.Context, folder: Path, importer: str | None, output: Path
     vitan import all_results
     vitan table
     """  # \b keeps click from joining the lines
+    from ...files import given_path
     from ...results.folder import write_root
     from ...results.imported import write_imported
 
-    found = _choose(importer, plugins_of(ctx)).load()(folder)
+    found = _choose(importer, plugins_of(ctx)).load()(given_path(folder))
     try:
         write_imported(found, output)
     except OSError as error:
