@@ -7,7 +7,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 RUN := OMP_WAIT_POLICY=passive $(BIN)/python -m
 BENCHMARKS := $(addprefix bench-,attention cka keypoints video neighbours objects)
 
-.PHONY: demo test golden fuzz oldest lint docs docs/cli.md docs/results.md bench $(BENCHMARKS) check check-example check-wheel clean
+.PHONY: demo test golden fuzz kill oldest lint docs docs/cli.md docs/results.md bench $(BENCHMARKS) check check-example check-wheel clean
 
 demo: $(VENV)/.demo  ## a real model on real photographs: a table and pictures in results/
 	$(BIN)/vitan run attention attention-maps --model saliency-S14 --output results
@@ -20,6 +20,9 @@ golden: $(VENV)/.dev  ## only the comparison with the published code's numbers (
 
 fuzz: $(VENV)/.dev  ## many damaged and hostile inputs, each read or refused by name; prints counts (FUZZ_SEED=N for others)
 	$(RUN) pytest -m fuzz tests/fuzz
+
+kill: $(VENV)/.dev  ## many runs that are killed and gone on with; prints counts (KILL_SEED=N for other moments)
+	$(RUN) pytest -m kill tests/kill
 
 oldest:  ## the default tests with the oldest libraries that setup.cfg allows, in an environment of their own
 	$(PYTHON) -m venv $(OLDEST)

@@ -92,6 +92,7 @@ def run_plan(
     """
     from .engine.job import device_name, prepare, resolve
     from .engine.runner import tell_limit
+    from .engine.store import Store
     from .files import make_writable, states_dir
     from .results.folder import write_root
     from .results.keep import check_job
@@ -105,6 +106,7 @@ def run_plan(
         make_writable(root, "--output {folder}: nothing can be written there ({why}); choose another")
         check_job(job, root)
     make_writable(states_dir(), "the cache {folder} cannot be written ({why}); set VITAN_CACHE to a folder that can")
+    Store(states_dir()).clear_leftovers()
     reporter.note(f"device {device_name(job.plan.device)}")
     for line in job.dataset.notes():
         reporter.note(f"warning: {job.dataset_spec.name}: {line}")

@@ -26,6 +26,9 @@ from .errors import DataError, StoreError, UsageError
 #: What ``replacing`` and ``replacing_folder`` call their work until it is finished.
 _TEMPORARY = re.compile(r"\.(?P<name>.+?)(?P<old>-old)?-[a-z0-9_]{8}(\.\w+)?")
 
+#: Seconds after which what a killed run has left is surely nobody's work any more.
+ABANDONED = 24 * 3600
+
 
 def given_path(path: str | Path) -> Path:
     """A path as a user gives it, with ``~`` written out.
@@ -192,7 +195,7 @@ def _exchange(one: Path, other: Path) -> bool:
     return False
 
 
-def clear_leftovers(folder: Path, older_than: float) -> None:
+def clear_leftovers(folder: Path, older_than: float = ABANDONED) -> None:
     """Remove what killed runs have left half-written in a folder, if it is older than so many seconds.
 
     What was moved aside, and had not been replaced yet, is put back.

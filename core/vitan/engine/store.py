@@ -19,7 +19,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ..errors import StoreError
-from ..files import replacing
+from ..files import clear_leftovers, replacing
 from ..models.weights import tensors_sha256
 from .plan import canonical_json
 
@@ -76,6 +76,11 @@ class Store:
                 f"state cannot be written to {path}: {error}. Set VITAN_CACHE to a folder with room."
             ) from error
         return key
+
+    def clear_leftovers(self) -> None:
+        """Remove the units that killed runs have left half-written long ago."""
+        for folder in self.folder.glob("??"):
+            clear_leftovers(folder)
 
     def check_room(self, size: int) -> None:
         """Raise ``StoreError`` if so many bytes do not fit the disk that the store is on."""

@@ -32,8 +32,6 @@ from ..files import clear_leftovers, naming_refusals, slug, tag, write_text
 RECORDS, ARRAYS, AXES = "records.csv", "arrays.npz", "arrays.json"
 PLAN, IMAGES, PROVENANCE, MODELS = "plan.yaml", "images.csv", "provenance.json", "models.json"
 _COMPARISON = "comparison"
-#: Seconds after which what a killed run has left is surely nobody's work any more.
-_OLD = 24 * 3600
 #: Bytes of a name that a folder's has at most, without its tag; and what systems allow.
 _LONGEST, _ALLOWED = 200, 255
 
@@ -109,7 +107,7 @@ def write_root(root: Path) -> Path:
     Raises ``StoreError`` where the disk refuses.
     """
     for folder in (root, *(path for path in root.glob("*/*") if path.is_dir())):
-        clear_leftovers(folder, _OLD)
+        clear_leftovers(folder)
     with naming_refusals(root / RECORDS):
         write_text(root / RECORDS, to_csv(read_records(root)))
     return root / RECORDS
