@@ -43,6 +43,15 @@ def _is_command(letter: str) -> bool:
     return letter in _TURNS_TEXT or (unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp") and letter not in "\n\t")
 
 
+def text_of(error: BaseException) -> str:
+    """What kind of error it is and what it says, on one line, even where it fails to say anything."""
+    try:
+        said = str(error)
+    except Exception as another:  # a plugin's own error may be broken as well
+        said = f"(its text cannot be made: {type(another).__name__})"
+    return " ".join(f"{type(error).__name__}: {said}".split())
+
+
 class VitanError(Exception):
     """Base of all errors a user can cause; anything else is a bug and keeps its traceback.
 

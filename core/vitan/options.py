@@ -17,7 +17,7 @@ from typing_extensions import TypeVar
 class Options(BaseModel):
     """Base of every plugin's options. Fields need a ``description``; it is the help text of the option."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
     def seen(self) -> dict[str, Any]:
         """The options that decide what a pass records, as JSON values; the key of stored state is made of these."""

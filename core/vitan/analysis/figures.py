@@ -9,6 +9,7 @@ from html import escape
 from io import BytesIO
 from typing import TYPE_CHECKING, Generic, TypeAlias
 
+from ..fields import check_fields
 from ..options import OptionsT
 from .encoding import write_frames, write_pixels, write_plot
 
@@ -29,6 +30,9 @@ class Plot:
     name: str
     figure: Figure
 
+    def __post_init__(self) -> None:
+        check_fields(self)
+
     def _repr_png_(self) -> bytes:
         """How a notebook shows it."""
         write_plot(self.figure, content := BytesIO())
@@ -41,6 +45,9 @@ class Picture:
 
     name: str
     pixels: np.ndarray
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     def _repr_png_(self) -> bytes:
         """How a notebook shows it."""
@@ -55,6 +62,9 @@ class Animation:
     name: str
     frames: Sequence[np.ndarray]
     seconds_per_frame: float = 0.2
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     def _repr_html_(self) -> str:
         """How a notebook shows it: moving."""
@@ -71,6 +81,9 @@ class File:
 
     name: str
     content: bytes
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
 
 Drawing: TypeAlias = "Plot | Picture | Animation"

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
+from ..fields import check_fields
 from ..options import Options
 
 if TYPE_CHECKING:
@@ -68,6 +69,8 @@ class Sample:
 
     ``relevant`` is for a query what should be found: positions in the dataset under ``easy``, ``hard`` and ``junk``.
     ``id_mask`` makes the mask of a frame of a video, (height, width): 0 for the background, and the objects from 1.
+
+    Raises ``TypeError`` and ``ValueError`` for what is none of these.
     """
 
     id: str
@@ -82,6 +85,13 @@ class Sample:
     relevant: Mapping[str, Sequence[int]] = field(default_factory=dict)
     id_mask: Callable[[], npt.NDArray[np.uint8]] | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        if not hasattr(self.image, "getpixel"):  # without Pillow, which specs and hooks do not need
+            raise TypeError(f"{self.id}: its image is {type(self.image).__name__}, not a PIL image")
+        if self.label is not None and self.label < 0:
+            raise ValueError(f"{self.id}: its label is {self.label}; labels count from 0, and None is no label")
 
 
 class Dataset(ABC):

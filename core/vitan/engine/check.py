@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from itertools import product
 
 from ..errors import VitanError
-from ..registry.plugins import Plugins
+from ..registry.plugins import Plugins, load_kind
 from .job import Job, open_dataset, prepare, resolve, validate
 from .plan import DatasetPlan, Plan, dataset_named
 
@@ -18,7 +18,7 @@ def problems(plan: Plan, plugins: Plugins) -> list[str]:
     for analysis in plan.analyses:
         with _noting(found):
             probe = plugins.probes.get(analysis.name)
-            validate(probe.load().Options, analysis.options, probe.name)
+            validate(load_kind(probe).Options, analysis.options, probe.name)
     for model in plan.models:
         with _noting(found):
             plugins.model(model.name)

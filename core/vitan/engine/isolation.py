@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ..errors import PluginError, VitanError
+from ..errors import PluginError, VitanError, text_of
 
 _CORE = __name__.partition(".")[0]
 #: What runs a model's own code from the outside.
@@ -25,11 +25,10 @@ def blaming(owner: str, doing: str, *, but: tuple[type[Exception], ...] = ()) ->
     """
     try:
         yield
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # what was written as a script may call sys.exit
         if isinstance(error, (VitanError, *but)) or is_out_of_memory(error):
             raise
-        why = " ".join(f"{type(error).__name__}: {error}".split())  # on one line, whatever the plugin wrote
-        problem = PluginError(f"{owner} failed in {doing}{_place(error)}: {why}")
+        problem = PluginError(f"{owner} failed in {doing}{_place(error)}: {text_of(error)}")
         problem.details = "".join(traceback.format_exception(error))
         raise problem from None
 
@@ -51,8 +50,7 @@ def is_out_of_memory(error: BaseException) -> bool:
     """
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
-    words = str(error)
-    return isinstance(error, RuntimeError) and any(phrase in words for phrase in _OUT_OF_MEMORY)
+    return isinstance(error, RuntimeError) and any(phrase in text_of(error) for phrase in _OUT_OF_MEMORY)
 
 
 def _place(error: BaseException) -> str:

@@ -17,7 +17,7 @@ from ..data.samples import Dataset
 from ..errors import DataError, MismatchError, OptionError
 from ..files import part_of_file
 from ..options import Options, allowed
-from ..registry.plugins import Plugins
+from ..registry.plugins import Plugins, load_kind
 from ..registry.specs import DatasetSpec, ModelSpec, ProbeSpec
 from .isolation import blaming
 from .plan import AnalysisPlan, DatasetPlan, ModelPlan, Plan, dataset_named, describe_problem
@@ -67,7 +67,10 @@ class Job:
     def fingerprint(self) -> str:
         """The dataset's; large ones take a moment."""
         with blaming(f"dataset {self.dataset_spec.name}", "fingerprint"):
-            return self.dataset.fingerprint()
+            digest = self.dataset.fingerprint()
+            if not isinstance(digest, str):
+                raise TypeError(f"it is {type(digest).__name__}, not text")
+            return digest
 
 
 def prepare(plan: Plan, plugins: Plugins) -> Job:
@@ -114,7 +117,7 @@ def resolve(plan: Plan, plugins: Plugins) -> Plan:
         for part in plan.analyses
     ]
     named = dataset_named(plan.dataset.name, plugins)
-    kind = plugins.datasets.get(named.name).load()
+    kind = load_kind(plugins.datasets.get(named.name))
     given = {**named.options, **plan.dataset.options}
     dataset = DatasetPlan(name=named.name, options=validate(kind.Options, given, named.name).model_dump(mode="json"))
     return plan.model_copy(update={"analyses": tuple(analyses), "dataset": dataset})

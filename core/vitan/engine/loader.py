@@ -108,6 +108,8 @@ class Loader:
         try:
             with blaming(f"dataset {type(self._dataset).__name__}", f"reading image {index}"):
                 sample = self._dataset[index]
+                if not isinstance(sample, Sample):
+                    raise TypeError(f"it is {type(sample).__name__}, not a Sample")
             seen, placement = self._view.place(sample.image)
             grid = self._whole_grid(placement)
             made = {

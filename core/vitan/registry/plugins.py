@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 
 import pluggy
 
-from ..errors import MismatchError, PluginError, UnknownNameError
+from ..errors import MismatchError, PluginError, UnknownNameError, VitanError, text_of
 from ..files import given_path
 from . import hooks as hookspecs
 from .files import import_file
@@ -46,8 +46,7 @@ class Failure:
     error: BaseException
 
     def __str__(self) -> str:
-        cause = " ".join(str(self.error).split())  # on one line, whatever the plugin's own error looks like
-        return f"plugin {self.provider} ({self.where}) skipped: {type(self.error).__name__}: {cause}"
+        return f"plugin {self.provider} ({self.where}) skipped: {text_of(self.error)}"
 
 
 @dataclass(frozen=True)
@@ -101,7 +100,7 @@ class Plugins:
                 module, source = import_file(path)
             self.register(provider, str(path), module, heavy, source)
         except _ANY as error:
-            raise PluginError(f"plugin file {path} cannot be used: {type(error).__name__}: {error}") from error
+            raise PluginError(f"plugin file {path} cannot be used: {text_of(error)}") from error
 
     def register(
         self, provider: Provider, where: str, module: ModuleType, heavy: Iterable[str] = (), source: str = ""
@@ -202,6 +201,16 @@ class Plugins:
             if isinstance(spec, kind):
                 return registry
         raise PluginError(f"{spec!r} is of no known kind")
+
+
+def load_kind(spec: ProbeSpec | DatasetSpec | ImporterSpec) -> Any:
+    """The class or function behind a spec; raises ``PluginError`` where the plugin fails to load it."""
+    try:
+        return spec.load()
+    except VitanError:
+        raise
+    except _ANY as error:
+        raise PluginError(f"{spec.name} cannot be loaded: {text_of(error)}") from error
 
 
 #: Plugins to use: None are those that are installed; files, models and datasets are used besides them.

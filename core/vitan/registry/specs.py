@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+from ..fields import check_fields
+
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
@@ -40,7 +42,7 @@ class Spec:
     calls its models by its own name, a colon, and the library's name. ``source`` is filled in by the loader: the sha256
     of the plugin file that the spec comes from, and empty for an installed distribution.
 
-    Raises ``ValueError`` for a malformed name or an empty summary.
+    Raises ``ValueError`` for a malformed name or an empty summary, and ``TypeError`` for a field of another type.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Spec:
     source: str = ""
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if not _NAME.fullmatch(self.name):
             raise ValueError(f"bad name {self.name!r}: use words of letters and digits joined by '-', as in 'dino-B16'")
         if not self.summary.strip():
@@ -183,6 +186,7 @@ class Metric:
     source: str = ""
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if not _METRIC.fullmatch(self.name):
             raise ValueError(f"bad name of a metric, {self.name!r}: use lower-case words joined by '-'")
 

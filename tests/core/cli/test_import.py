@@ -28,7 +28,7 @@ from vitan_importers.teaching_matters import vitan_importers
 @hookimpl
 def vitan_models():
     yield ModelSpec(
-        name="random-B16", summary="untrained", family="random", arch="B", patch=16, build=None, untrained=True
+        name="random-B16", summary="untrained", family="random", arch="B", patch=16, build=lambda: None, untrained=True
     )
 """
 

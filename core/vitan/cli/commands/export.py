@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ...errors import UsageError, VitanError
+from ...registry.plugins import load_kind
 from ..app import plugins_of
 from ..names import complete_datasets
 from ..plugin_options import Part, PluginCommand
@@ -33,7 +34,7 @@ class _Export(PluginCommand):
         if not isinstance(name, str) or name.startswith("-"):
             return []
         spec = ctx.meta[_SPEC] = plugins_of(ctx).datasets.get(name)
-        return [Part("dataset", name, spec.name, spec.load().Options)]
+        return [Part("dataset", name, spec.name, load_kind(spec).Options)]
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The layouts of the dataset."""

@@ -34,10 +34,11 @@ def import_(ctx: click.Context, folder: Path, importer: str | None, output: Path
     vitan table
     """  # \b keeps click from joining the lines
     from ...files import given_path
+    from ...registry.plugins import load_kind
     from ...results.folder import write_root
     from ...results.imported import write_imported
 
-    found = _choose(importer, plugins_of(ctx)).load()(given_path(folder))
+    found = load_kind(_choose(importer, plugins_of(ctx)))(given_path(folder))
     try:
         write_imported(found, output)
     except OSError as error:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ...errors import OptionError, OutOfMemoryError
+from ...registry.plugins import load_kind
 from ..app import complete_files, data_root_option, plugin_option, plugins_of, say_error
 from ..names import complete_analyses, complete_datasets, complete_models
 from ..plugin_options import Part, PluginCommand, PluginOption, flags_as_typed
@@ -51,11 +52,11 @@ class _Peeked:
         parts = []
         for name in dict.fromkeys(self.analyses):
             probe = self.plugins.probes.get(name)
-            parts.append(Part("analysis", name, probe.name, probe.load().Options))
+            parts.append(Part("analysis", name, probe.name, load_kind(probe).Options))
         if not self.named_dataset and not self.plugins.datasets.providers(self.dataset["name"]):
             return parts  # the dataset by default is a plugin too, and help must do without it
         dataset = self.plugins.datasets.get(self.dataset["name"])
-        return [*parts, Part("dataset", self.dataset["name"], dataset.name, dataset.load().Options)]
+        return [*parts, Part("dataset", self.dataset["name"], dataset.name, load_kind(dataset).Options)]
 
 
 def _read(file: str) -> Plan:

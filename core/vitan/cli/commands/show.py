@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ...errors import UsageError
+from ...registry.plugins import load_kind
 from ..app import data_root_option, plugins_of
 from ..names import complete_any
 from ..text import columns, paragraph, size
@@ -104,7 +105,7 @@ def _catalog(spec: ModelCatalog) -> _About:
 def _analysis(spec: ProbeSpec) -> _About:
     from ...anatomy import TAPS
 
-    kind = spec.load()
+    kind = load_kind(spec)
     return {
         **_common(spec),
         "measures": _first_paragraph(kind.__doc__),
@@ -140,7 +141,7 @@ def _dataset(spec: DatasetSpec) -> _About:
         "on this machine": _opened(spec) if spec.folders else [],
         "offers": sorted(spec.offers) or "images alone",
         "licence": spec.licence,
-        "options": _options(spec.load().Options),
+        "options": _options(load_kind(spec).Options),
     }
 
 
