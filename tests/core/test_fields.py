@@ -23,7 +23,7 @@ def test_what_is_declared_is_taken(more: Any) -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"id": None}, {"id": 7}, {"image": None}, {"label": "cat"}, {"label": -1}, {"role": 3}, {"id_mask": PIXELS}],
+    [{"id": None}, {"id": 7}, {"label": "cat"}, {"label": -1}, {"role": 3}, {"id_mask": PIXELS}],
     ids=str,
 )
 def test_a_sample_of_something_else_is_refused_by_field(wrong: Any) -> None:

@@ -88,8 +88,6 @@ class Sample:
 
     def __post_init__(self) -> None:
         check_fields(self)
-        if not hasattr(self.image, "getpixel"):  # without Pillow, which specs and hooks do not need
-            raise TypeError(f"{self.id}: its image is {type(self.image).__name__}, not a PIL image")
         if self.label is not None and self.label < 0:
             raise ValueError(f"{self.id}: its label is {self.label}; labels count from 0, and None is no label")
 

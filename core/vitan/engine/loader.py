@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 import torch
+from PIL import Image
 from torch import Tensor
 
 from ..data.batch import Batch, Window
@@ -110,6 +111,8 @@ class Loader:
                 sample = self._dataset[index]
                 if not isinstance(sample, Sample):
                     raise TypeError(f"it is {type(sample).__name__}, not a Sample")
+                if not isinstance(sample.image, Image.Image):
+                    raise TypeError(f"the image of {sample.id} is {type(sample.image).__name__}, not a PIL image")
             seen, placement = self._view.place(sample.image)
             grid = self._whole_grid(placement)
             made = {
