@@ -9,6 +9,7 @@ import torch
 
 from narrow import DEVICE, OnDevice, PretendedDevice
 from vitan.analysis.accumulators import PerImage, Sum
+from vitan.errors import RecordingError
 from vitan.registry.plugins import installed
 from vitan.testing import check_probe
 from vitan.testing.probes import _Feed
@@ -36,6 +37,15 @@ def test_sums_are_exact_though_the_device_has_no_float64() -> None:
     rows.add(0, [0, 1], OnDevice(values))
     assert total.total(0).tolist() == values.double().sum(0).tolist()
     assert torch.equal(rows.rows(0), values)
+
+
+def test_a_device_that_loses_values_on_the_way_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As some versions of torch do on Apple's: no error, and zeros. Rows of attention would no longer sum to 1."""
+    tap = _Feed._tap
+    monkeypatch.setattr(_Feed, "_tap", lambda *args: OnDevice(tap(*args)))
+    monkeypatch.setattr(OnDevice, "cpu", lambda self: torch.zeros(self.shape, dtype=self.dtype))
+    with PretendedDevice(), pytest.raises(RecordingError, match="lost on their way from the device"):
+        check_probe(PROBES["attention"], draw=False)
 
 
 @pytest.mark.parametrize("name", PROBES)

@@ -11,13 +11,16 @@ from torch import Tensor
 from vitan.analysis.records import Result
 from vitan.anatomy import ModelInfo
 from vitan.data.batch import Batch
-from vitan.errors import MismatchError
+from vitan.errors import MismatchError, RecordingError
 
 from .arrays import AXES, collect
 from .records import headline, tell
 from .reduce import BlockReducer, BlockSummary
 from .rollout import Rollout
 from .state import AttentionOptions, AttentionState, class_key
+
+#: How far from 1 a mean row may be: as much as half precision may round away.
+_ADDED_TOLERANCE = 4e-2
 
 
 class AttentionProbe(AttentionState):
@@ -49,6 +52,7 @@ class AttentionProbe(AttentionState):
         if block == self.model.blocks[0]:
             self.batches.add(0, torch.ones(1))
         self._add_maps(block, seen, weighted)
+        self._check_added(block)
         self._add_numbers(block, seen, weighted, batch)
         if self._rollout.possible:
             self.rollout.add(block, self._rollout.step(block, seen.head_mean))
@@ -70,6 +74,18 @@ class AttentionProbe(AttentionState):
         self.value_weighted.add(block, weighted)
         if bool(seen.null.any()):  # rare: what is not there counts as 0
             self.null_rows.add(block, seen.null)
+
+    def _check_added(self, block: int) -> None:
+        """Rows of attention sum to 1, and so does the mean of all that were added, or a device lost them on the way.
+
+        Raises ``RecordingError``.
+        """
+        off = float((self.patch_mean.mean(block).sum(-1) - 1).abs().max())
+        if not off <= _ADDED_TOLERANCE:
+            raise RecordingError(
+                f"block {block}: the mean row of the attention that was added up sums to 1 but for {off:.1e}; values "
+                "were lost on their way from the device; use --device cpu, or another version of torch"
+            )
 
     def _add_numbers(self, block: int, seen: BlockSummary, weighted: Tensor, batch: Batch) -> None:
         layout, index = self.model.layout, batch.index

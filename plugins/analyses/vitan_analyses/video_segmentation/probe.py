@@ -206,7 +206,7 @@ def sweep_of(evaluations: Mapping[int, Evaluation]) -> Sweep:
     objects = next(iter(evaluations.values())).objects
     scores = [[one.measures["j-and-f-mean"] for one in found.objects] for found in evaluations.values()]
     videos = list(dict.fromkeys(one.video for one in objects))
-    return best_blocks(scores, units=[videos.index(one.video) for one in objects])
+    return best_blocks(scores, units=[videos.index(one.video) for one in objects], top=1)
 
 
 def best_block(evaluations: Mapping[int, Evaluation]) -> int:
