@@ -39,6 +39,7 @@ BOUNDARIES: list[tuple[str, dict[str, Any], dict[str, Any], int, type[VitanError
     ("similarity", {}, SHAPES, 4, MismatchError, "similarity needs at least 4 images, and there are 3; raise --limit"),
     ("similarity", {"k": 9}, SHAPES, 11, OptionError, "--k is 9, and with 10 images .* choose at most 8"),
     ("cka", {}, SHAPES, 4, MismatchError, "CKA needs at least 4 images, and there are 3; raise --limit"),
+    ("keypoints", {}, SHAPES, 2, MismatchError, "none of the images looked at form a pair; raise --limit"),
     ("video-segmentation", {}, VIDEO, 3, DataError, "no video has three frames.*--limit"),
 ]
 
@@ -118,3 +119,13 @@ def test_a_limit_says_what_it_takes(plugins: Plugins, dataset: Any, limit: int |
     lines = [call.args[0] for call in reporter.note.call_args_list]
     assert len(lines) == (said is not None)
     assert said is None or re.match(said, lines[0])
+
+
+@pytest.mark.parametrize("option", ["per_class", "patterns"])
+def test_what_is_summed_up_by_class_needs_labels(
+    plugins: Plugins, monkeypatch: pytest.MonkeyPatch, option: str
+) -> None:
+    monkeypatch.setattr(Shapes, "labels", lambda self: [0, None, *[1] * (len(self) - 2)])
+    with pytest.raises(MismatchError, match="image 1 of the dataset has no label"):
+        job_of(plugins, "attention", {option: True}, SHAPES, None)
+    job_of(plugins, "attention", {}, SHAPES, None)

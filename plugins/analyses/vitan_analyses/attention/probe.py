@@ -8,9 +8,11 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from vitan.analysis.recordings import Labels
 from vitan.analysis.records import Result
 from vitan.anatomy import ModelInfo
 from vitan.data.batch import Batch
+from vitan.data.samples import Dataset
 from vitan.errors import MismatchError, RecordingError
 
 from .arrays import AXES, collect
@@ -44,6 +46,13 @@ class AttentionProbe(AttentionState):
     def requires(cls, options: AttentionOptions) -> frozenset[str]:
         """Labels, for what is summed up by class."""
         return frozenset({"label"}) if options.per_class or options.patterns else frozenset()
+
+    @classmethod
+    def check(cls, options: AttentionOptions, dataset: Dataset, n: int) -> None:
+        """Raise ``MismatchError`` where labels are needed and one of the first images has none."""
+        super().check(options, dataset, n)
+        if cls.requires(options):
+            Labels.check(Labels.Options(), dataset, n)
 
     def update_block(self, block: int, taps: Mapping[str, Tensor], batch: Batch) -> None:
         """Take in one block; ``attention`` and ``v`` are (batch, head, ...)."""

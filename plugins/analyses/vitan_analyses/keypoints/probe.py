@@ -15,7 +15,7 @@ from vitan.analysis.probe import Batching, Probe
 from vitan.analysis.records import Result
 from vitan.anatomy import ModelInfo
 from vitan.data.batch import Batch
-from vitan.data.samples import Sample
+from vitan.data.samples import Dataset, Sample
 from vitan.errors import MismatchError
 from vitan.options import Options, summary
 
@@ -23,6 +23,8 @@ from .matching import match, normalise
 from .points import collect
 from .square import Rounding, to_pixels
 from .summary import summarise
+
+_NO_PAIR = "none of the images looked at form a pair; raise --limit or look at all images"
 
 
 class KeypointsOptions(Options):
@@ -70,6 +72,14 @@ class KeypointsProbe(Probe[KeypointsOptions]):
         """Category by category."""
         return Batching(grouped=True)
 
+    @classmethod
+    def check(cls, options: KeypointsOptions, dataset: Dataset, n: int) -> None:
+        """Raise ``MismatchError`` where no two of the first images are of one category, as the two of a pair are."""
+        super().check(options, dataset, n)
+        groups = dataset.groups()[:n]
+        if groups and len(set(groups)) == len(groups):
+            raise MismatchError(_NO_PAIR)
+
     def update_block(self, block: int, taps: Mapping[str, Tensor], batch: Batch) -> None:
         """Keep normalised patch tokens until the category is complete."""
         layout = self.model.layout
@@ -104,7 +114,7 @@ class KeypointsProbe(Probe[KeypointsOptions]):
         tables = self.table.rows(0)
         names = [bytes(row.tolist()).decode() for row in self.category.rows(0)]
         if not sum(map(len, tables)):
-            raise MismatchError("none of the images looked at form a pair; raise --limit or look at all images")
+            raise MismatchError(_NO_PAIR)
         return summarise(
             found=torch.stack([torch.cat(self.found.rows(block)) for block in self.model.blocks]).double().numpy(),
             table=torch.cat(tables).numpy(),
