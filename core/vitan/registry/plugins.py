@@ -110,12 +110,13 @@ class Plugins:
         ``source`` is the sha256 of a module that is a plugin by itself; its specs keep it.
         """
         name = f"{provider.name}:{where}"
-        self._manager.register(module, name)
         try:
+            self._manager.register(module, name)
             self._check_hook_names(module)
             specs = [replace(spec, source=source) if source else spec for spec in self._collect(module)]
         except BaseException:
-            self._manager.unregister(name=name)
+            if self._manager.has_plugin(name):  # pluggy before 1.7 keeps what it has refused
+                self._manager.unregister(name=name)
             raise
         for spec in specs:
             self._registry(spec).add(provider, spec)

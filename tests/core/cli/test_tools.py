@@ -160,7 +160,7 @@ def test_cache_clear_asks_first(vitan: Any, tmp_path: Path, monkeypatch: pytest.
     weights.write_bytes(b"x")
     monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
     ran = vitan("cache", "clear")
-    assert (ran.code, ran.out) == (0, "nothing was deleted\n")
+    assert (ran.code, ran.out.strip()) == (0, "nothing was deleted")
     assert weights.exists()
     monkeypatch.setattr("sys.stdin", io.StringIO(""))
     ran = vitan("cache", "clear")
