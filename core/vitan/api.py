@@ -90,7 +90,8 @@ def run_plan(
 
     Raises ``KeptError`` where ``output`` holds more than what would replace it.
     """
-    from .engine.job import device_name, prepare, resolve
+    from .engine.devices import device_name
+    from .engine.job import prepare, resolve
     from .engine.runner import tell_limit
     from .engine.store import Store
     from .files import make_writable, states_dir
@@ -271,15 +272,17 @@ def load_model(
     """A model with its weights, to look into with ``Model.read``; raises ``UsageError`` and ``WeightsError``."""
     import torch
 
-    from .engine.job import best_device
+    from .engine.devices import best_device, check_device
     from .files import given_path
     from .models.model import load_model as load
 
+    chosen = best_device() if device == "auto" else device
+    check_device(chosen)
     return load(
         plugins_from(plugins).model(name),
         weights=None if weights is None else given_path(weights),
         blocks=[blocks] if isinstance(blocks, str) else list(blocks),
-        device=best_device() if device == "auto" else device,
+        device=chosen,
         dtype=getattr(torch, dtype),
     )
 

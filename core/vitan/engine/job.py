@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import torch
 from pydantic import ValidationError
 
 from ..analysis.probe import Probe, Recording
@@ -19,6 +18,7 @@ from ..files import part_of_file
 from ..options import Options, allowed
 from ..registry.plugins import Plugins, load_kind
 from ..registry.specs import DatasetSpec, ModelSpec, ProbeSpec
+from .devices import best_device, check_device
 from .isolation import blaming
 from .plan import AnalysisPlan, DatasetPlan, ModelPlan, Plan, dataset_named, describe_problem
 
@@ -92,7 +92,7 @@ def prepare(plan: Plan, plugins: Plugins) -> Job:
         if part.weights is not None and not part_of_file(part.weights)[0].is_file():
             raise MismatchError(f"--weights {part.weights}: there is no such file")
     select_blocks(plan.blocks, DEEPEST)
-    _check_device(plan.device)
+    check_device(plan.device)
     dataset = open_dataset(spec, plan.dataset)
     with blaming(f"dataset {spec.name}", "classes"):
         count, classes, lacking = len(dataset), dataset.classes(), dataset.lacks()
@@ -121,20 +121,6 @@ def resolve(plan: Plan, plugins: Plugins) -> Plan:
     given = {**named.options, **plan.dataset.options}
     dataset = DatasetPlan(name=named.name, options=validate(kind.Options, given, named.name).model_dump(mode="json"))
     return plan.model_copy(update={"analyses": tuple(analyses), "dataset": dataset})
-
-
-def best_device() -> str:
-    """``cuda`` if there is one, else ``mps``, else ``cpu``."""
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
-
-
-def device_name(device: str) -> str:
-    """A device as a person knows it."""
-    if device.startswith("cuda"):
-        return f"{device} ({torch.cuda.get_device_name(device)})"
-    return device if device != "cpu" or torch.cuda.is_available() else "cpu (torch sees no GPU)"
 
 
 def open_dataset(spec: DatasetSpec, part: DatasetPlan) -> Dataset:
@@ -227,16 +213,3 @@ def _check_needs(analysis: Analysis, dataset: DatasetSpec, plugins: Plugins) -> 
         f"analysis {analysis.spec.name} needs {', '.join(sorted(needed - dataset.offers))}, "
         f"but dataset {dataset.name} offers {offered}; {instead}."
     )
-
-
-def _check_device(device: str) -> None:
-    try:
-        kind = torch.device(device)
-    except RuntimeError:
-        raise OptionError(f"--device {device}: use 'cpu', 'cuda', 'cuda:1' or 'mps'") from None
-    if kind.type == "cuda" and (kind.index or 0) >= torch.cuda.device_count():
-        raise OptionError(
-            f"--device {device}: torch sees {torch.cuda.device_count()} CUDA devices here; use --device cpu"
-        )
-    if kind.type == "mps" and not torch.backends.mps.is_available():
-        raise OptionError(f"--device {device}: torch sees no Apple GPU here; use --device cpu")

@@ -224,8 +224,8 @@ def test_help_without_an_analysis_says_where_its_options_are(vitan: Any) -> None
         (("--limit", "0"), ("--limit", "0", "x>=1")),
         (("--batch-size", "-1"), ("--batch-size", "-1", "x>=1")),
         (("--dtype", "int8"), ("--dtype", "int8", "float16")),
-        (("--device", "toaster"), ("--device toaster", "'cpu'")),
-        (("--device", "cuda:77"), ("--device cuda:77", "CUDA")),
+        (("--device", "toaster"), ("--device toaster", "use cpu")),
+        (("--device", "cuda:77"), ("--device cuda:77", "no such device here")),
         (("--on-error", "shrug"), ("--on-error", "shrug", "skip")),
         (("--bogus", "1"), ("--bogus",)),
         (("--massa", ".2"), ("--massa",)),
@@ -564,7 +564,7 @@ def test_a_bug_in_a_run_is_one_line(vitan: Any, monkeypatch: pytest.MonkeyPatch)
     ("cuda", "mps", "expected"), [(True, True, "cuda"), (False, True, "mps"), (False, False, "cpu")]
 )
 def test_the_device_is_the_best_there_is(monkeypatch: pytest.MonkeyPatch, cuda: bool, mps: bool, expected: str) -> None:
-    from vitan.engine.job import best_device
+    from vitan.engine.devices import best_device
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)

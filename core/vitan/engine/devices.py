@@ -1,0 +1,54 @@
+"""The devices that a model can run on here."""
+
+from __future__ import annotations
+
+import warnings
+
+import torch
+
+from ..errors import OptionError
+
+#: Kinds of devices that torch knows and that may be there, by its own words; others are looked for when named.
+_KINDS = ("cpu", "cuda", "mps", "xpu", "mtia")
+
+
+def best_device() -> str:
+    """``cuda`` if there is one, else ``mps``, else ``cpu``."""
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def device_name(device: str) -> str:
+    """A device as a person knows it."""
+    if device.startswith("cuda"):
+        return f"{device} ({torch.cuda.get_device_name(device)})"
+    return device if device != "cpu" or torch.cuda.is_available() else "cpu (torch sees no GPU)"
+
+
+def check_device(device: str) -> None:
+    """Raise ``OptionError`` for whatever is no device of this machine, naming those that are.
+
+    torch has words for many kinds that it was not built for, and for ``meta``, where nothing is computed.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch calls some of its words outdated
+            asked = torch.device(device)
+    except RuntimeError:
+        asked = None
+    if asked is None or (asked.index or 0) >= _count(asked.type):
+        there = [name for kind in _KINDS for name in _names(kind, _count(kind))]
+        raise OptionError(
+            f"--device {device or repr(device)}: torch has no such device here; use {' or '.join(there)}, or auto"
+        )
+
+
+def _count(kind: str) -> int:
+    """How many devices of a kind torch sees; its module of that name counts them, and without one there are none."""
+    count = getattr(getattr(torch, kind, None), "device_count", None)
+    return int(count()) if callable(count) else 0
+
+
+def _names(kind: str, count: int) -> list[str]:
+    return [kind] if count == 1 else [f"{kind}:{index}" for index in range(count)]
