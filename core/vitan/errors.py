@@ -14,6 +14,7 @@
     │   └── ImageError          one image that cannot be read
     ├── WeightsError            weights that cannot be had or do not fit
     │   ├── WeightsUnavailableError   no file, and no way to fetch it
+    │   │   └── UnreachableError      no connection to where it is
     │   ├── WeightsFormatError        a file that is no checkpoint
     │   └── WeightsMismatchError      a checkpoint of something else
     ├── RecordingError          an activation that could not be read faithfully
@@ -128,6 +129,10 @@ class WeightsError(VitanError):
 
 class WeightsUnavailableError(WeightsError):
     """There is no file, and no way to fetch it now."""
+
+
+class UnreachableError(WeightsUnavailableError):
+    """There is no connection to where the file is."""
 
 
 class WeightsFormatError(WeightsError):

@@ -1,5 +1,5 @@
 """Files: where vitan keeps its own (``VITAN_CACHE``), where datasets lie (``VITAN_DATA_DIR``), safe reading, and whole
-writing."""
+writing. And whether the network may be used."""
 
 from __future__ import annotations
 
@@ -62,6 +62,12 @@ def weights_dir() -> Path:
 def states_dir() -> Path:
     """What finished and interrupted passes have recorded."""
     return cache_dir() / "states"
+
+
+def offline_since() -> list[str]:
+    """The variables that are set and forbid the network, ``VITAN_OFFLINE`` and Hugging Face's ``HF_HUB_OFFLINE``."""
+    said = {"1", "true", "yes", "on"}
+    return [name for name in ("VITAN_OFFLINE", "HF_HUB_OFFLINE") if os.environ.get(name, "").strip().lower() in said]
 
 
 def data_dir() -> Path | None:

