@@ -249,6 +249,61 @@ def test_a_librarys_name_without_the_library(name: str, close: str) -> None:
     assert caught.value.close == (close,)
 
 
+@pytest.mark.parametrize(
+    ("name", "first"),
+    [
+        ("dino_b16", "dino-B16"),
+        ("DINO/B16", "dino-B16"),
+        ("dino-ViT-B-16", "dino-B16"),
+        ("dino_vits8", "dino-S8"),
+        ("facebook/dino-vitb16", "dino-B16"),
+        ("clip-L14@336", "clip-L14-336"),
+        ("openai/clip-vit-large-patch14-336", "clip-L14-336"),
+        ("openai/clip-vit-base-patch16", "clip-B16"),
+        ("facebook/vit-mae-base", "mae-B16"),
+        ("mae_vit_base_patch16", "mae-B16"),
+        ("microsoft/beit-base-patch16-224", "beit-B16"),
+        ("hf-hub:timm/vit_base_patch16_224.dino", "dino-B16"),
+        ("mocov3-B16", "moco-B16"),
+        ("dinov2-B14", "timm:vit_base_patch14_dinov2.lvd142m"),
+        ("dino-v2-S14", "timm:vit_small_patch14_dinov2.lvd142m"),
+        ("dinov2_vitl14", "timm:vit_large_patch14_dinov2.lvd142m"),
+        ("facebook/dinov2-base", "timm:vit_base_patch14_dinov2.lvd142m"),
+        ("deit-B16", "timm:deit_base_patch16_224.fb_in1k"),
+        ("facebook/deit-base-patch16-224", "timm:deit_base_patch16_224.fb_in1k"),
+        ("beitv2-B16", "timm:beitv2_base_patch16_224.in1k_ft_in1k"),
+        ("siglip-B16", "open_clip:ViT-B-16-SigLIP/webli"),
+        ("google/siglip-base-patch16-224", "open_clip:ViT-B-16-SigLIP/webli"),
+        ("laion/CLIP-ViT-B-32-laion2B-s34B-b79K", "open_clip:ViT-B-32/laion2b_s34b_b79k"),
+        ("timm:dinov2-B14", "timm:vit_base_patch14_dinov2.lvd142m"),
+        ("open_clip:siglip-B16", "open_clip:ViT-B-16-SigLIP/webli"),
+        ("timm:google/vit-base-patch16-224", "timm:vit_base_patch16_224.orig_in21k"),
+        ("timm:vit-B16", "timm:vit_base_patch16_224.augreg2_in21k_ft_in1k"),
+    ],
+)
+def test_another_spelling_brings_the_models_that_it_may_mean(name: str, first: str) -> None:
+    with pytest.raises(UnknownNameError) as caught:
+        model(name)
+    assert caught.value.close[0] == first
+    for each in caught.value.close:
+        assert model(each).name == each
+
+
+@pytest.mark.parametrize(
+    ("name", "instead"),
+    [
+        ("vit_base_patch16_clip_224.openai", "use timm:vit_base_patch16_clip_quickgelu_224.openai"),
+        ("vit_base_patch16_224_in21k", "timm calls it timm:vit_base_patch16_224.augreg_in21k now"),
+        ("timm/vit_small_patch14_dinov2.lvd142m", "here timm:vit_small_patch14_dinov2.lvd142m"),
+        ("swin_tiny_patch4_window7_224", "vitan reads plain Vision Transformers"),
+        ("ViT-B/16", "say which weights, as in open_clip:ViT-B/16/TAG; there are openai"),
+    ],
+)
+def test_what_a_library_cannot_serve_is_refused_with_the_reason_without_its_name_too(name: str, instead: str) -> None:
+    with pytest.raises(MismatchError, match=instead):
+        model(name)
+
+
 # open_clip
 
 

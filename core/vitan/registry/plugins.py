@@ -22,6 +22,7 @@ from . import hooks as hookspecs
 from .files import import_file
 from .names import Provider, Registry
 from .specs import DatasetSpec, ImporterSpec, ModelCatalog, ModelSpec, ProbeSpec, Spec
+from .spelling import read_name, same_model
 
 #: What a plugin module must not import; it would slow down every ``vitan`` command.
 HEAVY = ("torch", "timm", "open_clip", "cv2", "sklearn", "matplotlib")
@@ -32,6 +33,9 @@ _HOOKS: dict[str, tuple[type[Spec], ...]] = {
     "vitan_datasets": (DatasetSpec,),
     "vitan_importers": (ImporterSpec,),
 }
+
+#: How many names are brought where one is not known.
+_FEW = 4
 
 #: Whatever a plugin's import may raise; a script that was not meant as a module may call ``sys.exit``.
 _ANY = (Exception, SystemExit)
@@ -146,21 +150,35 @@ class Plugins:
         except UnknownNameError as error:
             examples = " or ".join(spec.example for _, spec in self.catalogs)
             also = f" A library's own model goes by its name there, as in {examples}." if examples else ""
-            close = self._in_catalogs(name) or error.close
-            raise UnknownNameError(error.kind, error.name, close, also) from None
+            raise UnknownNameError(error.kind, error.name, self.meant(name) or error.close, also) from None
+
+    def meant(self, name: str) -> list[str]:
+        """The models, also of libraries, that may be meant by a name that none has, best first.
+
+        Raises ``MismatchError``, with the reason, for what a library has under that name and cannot serve.
+        """
+        told = read_name(name).telling
+        own = same_model(name, [spec.name for _, spec in self.models])[:_FEW] if told else []
+        if own and told <= read_name(own[0]).telling:
+            return own  # without asking libraries, which is slow
+        return self._in_catalogs(name) or own
 
     def _in_catalogs(self, name: str) -> list[str]:
-        """A library's name without the library's. Only such names have a ``_`` or ``/``; asking a library is slow."""
-        served = []
-        for _, catalog in self.catalogs if "_" in name or "/" in name else ():
+        """A library's name without the library's, or else what is similar there."""
+        served: list[str] = []
+        similar: list[str] = []
+        refused: MismatchError | None = None
+        for _, catalog in self.catalogs:
             try:
                 catalog.spec(name)
-            except UnknownNameError:
-                continue
-            except MismatchError:  # it is known there, and the reason comes with the whole name
-                pass
-            served.append(f"{catalog.name}:{name}")
-        return served
+                served.append(f"{catalog.name}:{name}")
+            except UnknownNameError as error:
+                similar += error.close[: _FEW // 2]
+            except MismatchError as error:
+                refused = error
+        if refused and not served and (":" not in name or not similar):  # of an address, what is similar says more
+            raise refused
+        return served or similar
 
     def _attempt(self, provider: Provider, where: str, point: EntryPoint) -> None:
         try:

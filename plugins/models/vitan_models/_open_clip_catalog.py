@@ -6,6 +6,7 @@ import difflib
 import posixpath
 from collections.abc import Mapping, Sequence
 from functools import partial
+from itertools import islice
 from typing import Any
 
 import open_clip
@@ -14,6 +15,7 @@ from torch import nn
 from vitan.anatomy import OPEN_CLIP, TIMM
 from vitan.errors import MismatchError, UnknownNameError
 from vitan.registry.specs import CheckpointFormat, HubSource, ModelSpec, StateDict, UrlSource, WeightSource
+from vitan.registry.spelling import same_model
 
 from ._timm_catalog import check_family, patch_size
 
@@ -107,11 +109,12 @@ def _configs(architecture: str, tag: str) -> tuple[Mapping[str, Any], Mapping[st
     """open_clip's records of the architecture and of the weights; raises ``UnknownNameError``."""
     config = open_clip.get_model_config(architecture)
     if config is None:
-        raise _unknown(architecture, tag, _close(architecture, open_clip.list_models()), ())
+        close = [posixpath.join(other, tag) for other in _close(architecture, open_clip.list_models())]
+        raise _unknown(architecture, tag, _meant(posixpath.join(architecture, tag)) or close)
     weights = open_clip.get_pretrained_cfg(architecture, tag)
     if not weights:
         known = open_clip.list_pretrained_tags_by_model(architecture)
-        raise _unknown(architecture, tag, [architecture], _close(tag, known, cutoff=0.0))
+        raise _unknown(architecture, tag, [f"{architecture}/{other}" for other in _close(tag, known, cutoff=0.0)])
     if "hf_model_name" in config["text_cfg"]:
         raise MismatchError(
             f"open_clip:{architecture}/{tag} has a text tower of another library, without which open_clip does not "
@@ -154,10 +157,24 @@ def _digest(url: str) -> str:
     return posixpath.splitext(file)[0].rpartition("-")[2] if "mlfoundations" in url else ""
 
 
-def _unknown(architecture: str, tag: str, architectures: Sequence[str], tags: Sequence[str]) -> UnknownNameError:
-    close = [f"open_clip:{other}/{each}" for other in architectures for each in tags or (tag,)]
+def _unknown(architecture: str, tag: str, close: Sequence[str]) -> UnknownNameError:
     also = " open_clip.list_pretrained() names those of open_clip."
-    return UnknownNameError("model", f"open_clip:{posixpath.join(architecture, tag)}", close, also)
+    meant = [f"open_clip:{other}" for other in close]
+    return UnknownNameError("model", f"open_clip:{posixpath.join(architecture, tag)}", meant, also)
+
+
+def _meant(name: str) -> list[str]:
+    """Towers with their weights that a name of another spelling may mean, such as ``siglip-B16``."""
+    known = [f"{architecture}/{tag}" for architecture, tag in open_clip.list_pretrained()]
+    return list(islice(filter(_is_served, same_model(name, known)), 3))
+
+
+def _is_served(name: str) -> bool:
+    try:
+        spec(name)
+    except MismatchError:
+        return False
+    return True
 
 
 def _close(name: str, known: Sequence[str], cutoff: float = 0.6) -> list[str]:

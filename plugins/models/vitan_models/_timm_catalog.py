@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import sys
 from functools import partial
+from itertools import islice
 from typing import Any
 
 import timm
@@ -16,12 +17,16 @@ from vitan.anatomy import TIMM
 from vitan.errors import MismatchError, UnknownNameError
 from vitan.models.layout import describe, find_layout
 from vitan.registry.specs import CheckpointFormat, HubSource, ModelSpec, StateDict, UrlSource, WeightSource
+from vitan.registry.spelling import read_name, same_model
 
 from .timm_vit import JAX
 from .vit import build_vit
 
 #: timm's modules of plain Vision Transformers: one sequence of tokens, blocks of one attention and one MLP.
 FAMILIES = ("vision_transformer", "deit", "beit", "eva", "vision_transformer_hybrid", "vision_transformer_relpos")
+
+#: The tags of what publishers on the hub have put there under their own names.
+_TAGS = {"google": "orig", "facebook": "fb"}
 
 
 def spec(name: str) -> ModelSpec:
@@ -146,7 +151,7 @@ def _config(name: str) -> Any:
         raise MismatchError(f"timm:{name} is a name of older versions; timm calls it timm:{now} now")
     if not timm.is_model(architecture):
         known = [model for family in FAMILIES for model in timm.list_models(module=family)]
-        raise _unknown(name, difflib.get_close_matches(architecture, known, n=3))
+        raise _unknown(name, _meant(name) or difflib.get_close_matches(architecture, known, n=3))
     check_family(architecture)
     tags = timm.list_pretrained(f"{architecture}.*")
     if tag and name not in tags:
@@ -155,6 +160,23 @@ def _config(name: str) -> Any:
     if not tags or not config.hf_hub_id:
         raise MismatchError(f"timm has no weights of {name} in its own format, so that vitan cannot load it by name")
     return config
+
+
+def _meant(name: str) -> list[str]:
+    """Models with tags that a name of another spelling may mean, such as ``dinov2-B14``; timm's default tags first."""
+    known = [full for family in FAMILIES for full in timm.list_models(module=family, pretrained=True)]
+    known.sort(key=lambda full: timm.get_pretrained_cfg(full.partition(".")[0]).tag != full.partition(".")[2])
+    owner = read_name(name).owner
+    tags = frozenset({_TAGS.get(owner, owner)} - {""})
+    return list(islice(filter(_is_served, same_model(name, known, tags)), 3))
+
+
+def _is_served(full: str) -> bool:
+    try:
+        spec(full)
+    except MismatchError:
+        return False
+    return True
 
 
 def _check_address(name: str) -> None:

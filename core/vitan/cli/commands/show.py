@@ -71,7 +71,7 @@ def _find(plugins: Plugins, name: str) -> Iterator[_About]:
     there = [each for each in kinds if each[1].providers(bare)]
     if not there:
         known = [spec.name for _, registry, _ in kinds for _, spec in registry]
-        close = difflib.get_close_matches(bare, dict.fromkeys(known), n=3)
+        close = plugins.meant(name) or difflib.get_close_matches(bare, dict.fromkeys(known), n=3)
         hint = f" Did you mean {' or '.join(close)}?" if close else ""
         raise UsageError(f"nothing is called {name!r}.{hint} 'vitan list' shows all names.")
     for kind, registry, describe in there:
