@@ -176,8 +176,8 @@ class Plugins:
                 similar += error.close[: _FEW // 2]
             except MismatchError as error:
                 refused = error
-        if refused and not served and (":" not in name or not similar):  # of an address, what is similar says more
-            raise refused
+        if refused and not served and _is_like_a_librarys(name) and (":" not in name or not similar):
+            raise refused  # but of an address, what is similar says more
         return served or similar
 
     def _attempt(self, provider: Provider, where: str, point: EntryPoint) -> None:
@@ -230,6 +230,11 @@ def load_kind(spec: ProbeSpec | DatasetSpec | ImporterSpec) -> Any:
         raise
     except _ANY as error:
         raise PluginError(f"{spec.name} cannot be loaded: {text_of(error)}") from error
+
+
+def _is_like_a_librarys(name: str) -> bool:
+    """Whether a library may have that very name; names of vitan have neither of these signs."""
+    return "_" in name or "/" in name
 
 
 #: Plugins to use: None are those that are installed; files, models and datasets are used besides them.
