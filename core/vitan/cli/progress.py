@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from .text import duration, shorten, size, terminal_width
@@ -14,8 +15,6 @@ if TYPE_CHECKING:
 
 #: Seconds between two lines about one pass in a log.
 _EVERY = 60.0
-#: Seconds in which no image was computed, but stored state found; a rate would say nothing.
-_NOTHING = 0.01
 #: Columns of a bar, and of everything beside a title: 12000/12000 images, 123.4 images/s, 0:12:34.
 _BAR, _BESIDE = 14, 54
 
@@ -25,36 +24,60 @@ def reporter() -> Bars | Lines:
     return Bars() if sys.stderr.isatty() else Lines()
 
 
+class _Pace:
+    """How fast images are computed, and how long the rest may take; those found stored count for neither."""
+
+    def __init__(self, total: int) -> None:
+        self.total, self.done, self.reused = total, 0, 0
+        self.start = self._last = time.monotonic()
+        self._busy = 0.0
+
+    def advance(self, images: int, reused: bool) -> float:
+        """So many more images are done; the time."""
+        now = time.monotonic()
+        self._busy += 0.0 if reused else now - self._last
+        self.done, self.reused, self._last = self.done + images, self.reused + images * reused, now
+        return now
+
+    @property
+    def rate(self) -> float:
+        """Images per second, of those that were computed; 0 where none was."""
+        return (self.done - self.reused) / max(self._busy, 1e-9)
+
+    def left(self) -> float | None:
+        """Seconds for the rest, if all of it has to be computed; None where nothing can be told."""
+        return (self.total - self.done) / self.rate if self.rate else None
+
+
 class Lines:
     """A line when a pass begins, one a minute, and one at the end."""
 
     def __init__(self) -> None:
-        self._total = self._done = 0
-        self._start = self._said = 0.0
+        self._pace, self._said = _Pace(0), 0.0
         self._fetching: dict[str, float] = {}
 
     def begin(self, title: str, total: int) -> None:
         """A pass starts."""
-        self._total, self._done = total, 0
-        self._start = self._said = time.monotonic()
+        self._pace = _Pace(total)
+        self._said = self._pace.start
         self.note(f"{title}: {total} images")
 
-    def advance(self, images: int) -> None:
+    def advance(self, images: int, *, reused: bool = False) -> None:
         """So many more images are done."""
-        self._done += images
-        now = time.monotonic()
-        if now - self._said > _EVERY and self._done < self._total:
-            self._said = now
-            rate = self._done / (now - self._start)
-            left = duration((self._total - self._done) / rate)
-            self.note(f"  {self._done} of {self._total} images, {rate:.1f} images/s, {left} left")
+        pace, now = self._pace, self._pace.advance(images, reused)
+        if now - self._said > _EVERY and pace.done < pace.total:
+            self._said, left = now, pace.left()
+            rest = "" if left is None else f", {pace.rate:.1f} images/s, {duration(left)} left"
+            self.note(f"  {pace.done} of {pace.total} images{rest}")
 
     def end(self) -> None:
         """The pass is over, perhaps early."""
-        seconds = max(time.monotonic() - self._start, 1e-9)
-        word = "done" if self._done == self._total else f"stopped at {self._done} of {self._total}"
-        rate = f", {self._done / seconds:.1f} images/s" if seconds > _NOTHING else ""
-        self.note(f"  {word}: {self._done} images in {seconds:.1f} s{rate}")
+        pace = self._pace
+        seconds = pace.advance(0, reused=pace.done == pace.reused) - pace.start
+        word = "done" if pace.done == pace.total else f"stopped at {pace.done} of {pace.total}"
+        rate = f", {pace.rate:.1f} images/s" if pace.rate else ""
+        stored = f", {pace.reused} of them from stored state" if pace.reused else ""
+        self.note(f"  {word}: {pace.done} images in {seconds:.1f} s{stored}{rate}")
 
     def note(self, text: str) -> None:
         """Something the user should know."""
@@ -80,13 +103,16 @@ class Bars:
         self._progress: Progress | None = None
         self._task: TaskID | None = None
         self._fetching = ""
+        self._pace = _Pace(0)
 
     def begin(self, title: str, total: int) -> None:
         """A pass starts."""
-        self._open(_pass_columns(), title, total)
+        self._pace = _Pace(total)
+        self._open(_pass_columns(self._pace), title, total)
 
-    def advance(self, images: int) -> None:
+    def advance(self, images: int, *, reused: bool = False) -> None:
         """So many more images are done."""
+        self._pace.advance(images, reused)
         if self._progress and self._task is not None:
             self._progress.advance(self._task, images)
 
@@ -128,19 +154,25 @@ class Bars:
         self._task = self._progress.add_task(shorten(title, max(20, terminal_width() - _BESIDE)), total=total)
 
 
-def _pass_columns() -> list[ProgressColumn]:
-    from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, SpinnerColumn, TimeRemainingColumn
+def _pass_columns(pace: _Pace) -> list[ProgressColumn]:
+    from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, SpinnerColumn
     from rich.text import Text
 
     class Rate(ProgressColumn):
         """Images per second."""
 
-        def render(self, task: Task) -> Text:
-            rate = task.finished_speed or task.speed
-            return Text(f"{rate:.1f} images/s" if rate else "", style="progress.data.speed")
+        def render(self, task: Task) -> Text:  # noqa: ARG002  # as columns are called
+            return Text(f"{pace.rate:.1f} images/s" if pace.rate else "", style="progress.data.speed")
 
-    rest = [MofNCompleteColumn(), Rate(), TimeRemainingColumn(elapsed_when_finished=True)]
-    return [SpinnerColumn(), _title(), BarColumn(bar_width=_BAR), *rest]
+    class Left(ProgressColumn):
+        """The time that the rest takes, and at the end the time that all of it took."""
+
+        def render(self, task: Task) -> Text:
+            seconds = task.finished_time if task.finished else pace.left()
+            shown = "-:--:--" if seconds is None else str(timedelta(seconds=round(seconds)))
+            return Text(shown, style="progress.elapsed" if task.finished else "progress.remaining")
+
+    return [SpinnerColumn(), _title(), BarColumn(bar_width=_BAR), MofNCompleteColumn(), Rate(), Left()]
 
 
 def _download_columns() -> list[ProgressColumn]:

@@ -138,7 +138,7 @@ class Pass:
         missing = [track for track in tracks if track.name not in stored]
         computed = self._compute(missing, number) if missing else {}
         if not missing:
-            self._reporter.advance(self._count(number))
+            self._reporter.advance(self._count(number), reused=True)
         for track in tracks:
             if unit := stored.get(track.name) or computed.get(track.name):
                 track.take(unit, stored=track.name in stored)

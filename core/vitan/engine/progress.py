@@ -11,8 +11,8 @@ class Reporter(Protocol):
     def begin(self, title: str, total: int) -> None:
         """A pass over ``total`` images starts."""
 
-    def advance(self, images: int) -> None:
-        """So many more images are done."""
+    def advance(self, images: int, *, reused: bool = False) -> None:
+        """So many more images are done; ``reused`` ones were found stored, and say nothing about how fast it goes."""
 
     def end(self) -> None:
         """The pass is over."""

@@ -102,7 +102,7 @@ class Silent:
     def begin(self, title: str, total: int) -> None:
         """See ``Reporter``."""
 
-    def advance(self, images: int) -> None:
+    def advance(self, images: int, *, reused: bool = False) -> None:
         """See ``Reporter``."""
 
     def end(self) -> None:

@@ -345,7 +345,7 @@ def test_from_files_to_scores_as_published(name: Any) -> None:
 class Silent:
     images = 0
 
-    def advance(self, images: Any) -> None:
+    def advance(self, images: Any, *, reused: bool = False) -> None:
         self.images += images
 
     def __getattr__(self, name: Any) -> Any:

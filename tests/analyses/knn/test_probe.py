@@ -203,7 +203,7 @@ class Counted:
     def __init__(self) -> None:
         self.images = 0
 
-    def advance(self, images: Any) -> None:
+    def advance(self, images: Any, *, reused: bool = False) -> None:
         self.images += images
 
     def begin(self, *_: Any) -> None:

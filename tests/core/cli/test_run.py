@@ -46,7 +46,6 @@ def _plan(**parts: object) -> Path:
 
 
 def test_one_model(vitan: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vitan.cli.progress._NOTHING", 0)  # six toy images take no time to speak of
     ran = vitan(*RUN)
     assert ran.code == 0, ran.err
     means = [f"{_value('mean', block=block, head=''):#.4g}" for block in "01"]

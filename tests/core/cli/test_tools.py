@@ -286,7 +286,7 @@ def test_times_are_never_none(seconds: float, said: str) -> None:
 def test_lines_in_a_log(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     from vitan.cli import progress
 
-    now = iter([0.0, 30.0, 70.0, 80.0, 100.0, 0.0, 2.0])
+    now = iter([0.0, 0.0, 30.0, 70.0, 80.0, 100.0, 0.0, 2.0])
     monkeypatch.setattr(progress.time, "monotonic", lambda: next(now))
     lines = progress.reporter()
     lines.begin("toy · dots", 100)
@@ -303,6 +303,61 @@ def test_lines_in_a_log(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
         "fetching toy.pth (3.0 MB)",
         "  fetched 3.0 MB in 2.0 s, 1.5 MB/s",
     ]
+
+
+class _Clock:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 0.0
+        monkeypatch.setattr("vitan.cli.progress.time.monotonic", lambda: self.now)
+
+
+#: What is told of (seconds, images, reused) of 1000 images, and what is said a minute later and at the end.
+PACES = [
+    ([(0.1, 900, True), (100, 50, False)], "950 of 1000 images, 0.5 images/s, 2 min left", "900 of them from stored"),
+    ([(100, 50, False), (0.1, 900, True)], "50 of 1000 images, 0.5 images/s, 32 min left", "900 of them from stored"),
+    (
+        [(70, 500, True), (70, 500, True)],
+        "500 of 1000 images",
+        "done: 1000 images in 140.0 s, 1000 of them from stored",
+    ),
+    ([(80, 400, False), (20, 100, False)], "400 of 1000 images, 5.0 images/s, 2 min left", "100.0 s, 5.0 images/s"),
+]
+
+
+@pytest.mark.parametrize(("told", "between", "after"), PACES)
+def test_what_was_stored_counts_for_no_pace(
+    told: Any, between: str, after: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from vitan.cli.progress import Lines
+
+    clock, lines = _Clock(monkeypatch), Lines()
+    lines.begin("toy · dots", 1000)
+    for seconds, images, reused in told:
+        clock.now += seconds
+        lines.advance(images, reused=reused)
+    lines.end()
+    said = capsys.readouterr().err.splitlines()
+    assert said[1] == f"  {between}"
+    assert after in said[-1]
+    assert ("images/s" in said[-1]) == any(not reused for *_, reused in told)
+
+
+@pytest.mark.parametrize(("told", "between", "after"), PACES[:1])
+def test_nor_for_that_of_a_bar(told: Any, between: str, after: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from vitan.cli.progress import Bars
+
+    terminal = _Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "100")
+    clock, bars = _Clock(monkeypatch), Bars()
+    bars.begin("toy · dots", 1000)
+    for seconds, images, reused in told:
+        clock.now += seconds
+        bars.advance(images, reused=reused)
+    bars.end()
+    assert "0.5 images/s" in terminal.getvalue()
+    assert "0:01:40" in terminal.getvalue()
 
 
 @pytest.mark.parametrize(

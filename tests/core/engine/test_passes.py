@@ -215,7 +215,7 @@ class Notes:
     def begin(self, title: Any, total: Any) -> None:
         pass
 
-    def advance(self, images: Any) -> None:
+    def advance(self, images: Any, *, reused: bool = False) -> None:
         pass
 
     def end(self) -> None:

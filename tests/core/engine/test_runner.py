@@ -41,7 +41,7 @@ class Silent:
     def begin(self, title: Any, total: Any) -> None:
         self.total = total
 
-    def advance(self, images: Any) -> None:
+    def advance(self, images: Any, *, reused: bool = False) -> None:
         self.images += images
 
     def end(self) -> None:
