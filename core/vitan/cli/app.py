@@ -78,6 +78,7 @@ class Main(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command, and print the error that ends it."""
         try:
+            _check_current_folder()
             return super().invoke(ctx)
         except VitanError as error:
             say_error(error, str(error))
@@ -96,6 +97,7 @@ class Main(click.Group):
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """Run and leave with 0 done, 1 failed, 2 usage, 130 interrupted."""
+        _open_what_is_closed()
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(errors="replace")  # an arrow must not stop a terminal that has none
@@ -118,6 +120,21 @@ class Main(click.Group):
             click.secho(f"error: the output cannot be written: {error.strerror}", fg="red", err=True)
             code = 1
         sys.exit(code if isinstance(code, int) else 0)
+
+
+def _open_what_is_closed() -> None:
+    """Put an empty file in place of each of the three streams that is closed: nothing is read, and nothing said."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode, encoding="utf-8"))
+
+
+def _check_current_folder() -> None:
+    """Raise ``UsageError`` where the command is run in a folder that has been deleted: torch would end the process."""
+    try:
+        Path.cwd()
+    except OSError as error:
+        raise UsageError(f"the current folder cannot be used ({error.strerror}); change to another one") from None
 
 
 @contextmanager

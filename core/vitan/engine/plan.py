@@ -122,7 +122,13 @@ def read_plan(path: Path) -> Plan:
 def make_plan(content: dict[str, Any], where: str) -> Plan:
     """Validate a plan; raises ``PlanError`` with one line for each thing that is wrong."""
     try:
-        return Plan.model_validate(content)
+        plan = Plan.model_validate(content)
+        plan.canonical().encode()
+        return plan
+    except UnicodeEncodeError as error:  # a plan is kept as text, with the paths that it names
+        text = error.object
+        given = text[text.rfind('"', 0, error.start) + 1 : text.find('"', error.end)]
+        raise PlanError(f"{where}: {given!a} is not UTF-8, as everything in a plan must be; rename it") from None
     except ValidationError as error:
         lines = "\n".join(f"  {describe_problem(problem)}" for problem in error.errors(include_url=False))
         raise PlanError(f"{where}:\n{lines}") from None

@@ -124,7 +124,9 @@ def _folders() -> Iterator[str]:
     offline = " and ".join(offline_since())
     network = f"offline, since {offline} is set" if offline else "weights are fetched when needed"
     _print([("cache", f"{folder}, {size(free)} free"), ("network", network)])
-    if not os.access(there, os.W_OK):
+    if not there.is_dir():
+        yield f"{there} is a file, so that there can be no {folder}; set VITAN_CACHE to a folder of yours"
+    elif not os.access(there, os.W_OK):
         yield f"nothing can be written to {there}; set VITAN_CACHE to a folder of yours"
     elif free < _FEW_BYTES:
         yield f"only {size(free)} are free at {there}; 'vitan cache clear' makes room, VITAN_CACHE moves the cache"
