@@ -5,9 +5,11 @@ click only splits the command line here; pydantic alone decides what is valid, i
 
 from __future__ import annotations
 
+import sys
 import types
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
+from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass
 from enum import Enum
 from itertools import groupby
@@ -17,11 +19,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_
 import click
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
     from pydantic.fields import FieldInfo
 
     from ..options import Options
 
 _BROUGHT = "vitan.plugin-options"
+_TYPED = "vitan.typed"
 _KINDS = {int: "INTEGER", float: "NUMBER", str: "TEXT", Path: "PATH", bool: "yes/no"}
 
 
@@ -111,6 +115,16 @@ class PluginOption(click.Option):
             super().add_to_parser(parser, ctx)
         finally:
             self.opts, self.secondary_opts = shown
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:  # noqa: ARG002
+        """The values that it may have, the last after a comma where it may have several; or a path."""
+        from click.shell_completion import CompletionItem
+
+        if _KINDS[Path] in self.field.kind:
+            return [CompletionItem(incomplete, type="file")]
+        before, comma, last = incomplete.rpartition(",") if self.field.many else ("", "", incomplete)
+        values = [*map(spell, self.field.choices), *(["none"] if self.field.optional else [])]
+        return [CompletionItem(f"{before}{comma}{value}") for value in values if value.startswith(last)]
 
     def parsed(self, given: Any) -> Any:
         """What pydantic is given for the text that was typed."""
@@ -216,13 +230,34 @@ class PluginCommand(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Peek at what is typed, and then parse it with the options that this brings."""
-        if not ctx.resilient_parsing:  # completion must stay fast, and options come with what is heavy
-            parser = self.make_parser(ctx)
-            parser.ignore_unknown_options = True
-            typed, _, _ = parser.parse_args(list(args))
-            taken = {flag for param in self.params for flag in param.opts}
-            ctx.meta[_BROUGHT] = plugin_options(self.parts(ctx, typed), taken)
+        if not ctx.resilient_parsing:
+            self._bring(ctx, args)
+        else:
+            ctx.meta[_TYPED] = list(args)
+            own = {flag for param in super().get_params(ctx) for flag in (*param.opts, *param.secondary_opts)}
+            if any(
+                word.startswith("--") and word.partition("=")[0] not in own for word in args
+            ):  # without it the rest is misread
+                self._bring_quietly(ctx)
         return super().parse_args(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """See ``click.Command``; only where options are completed is loaded what brings some, for that is slow."""
+        self._bring_quietly(ctx)
+        return super().shell_complete(ctx, incomplete)
+
+    def _bring(self, ctx: click.Context, args: Sequence[str]) -> None:
+        parser = self.make_parser(ctx)
+        parser.ignore_unknown_options = True
+        typed, _, _ = parser.parse_args(list(args))
+        taken = {flag for param in self.params for flag in param.opts}
+        ctx.meta[_BROUGHT] = plugin_options(self.parts(ctx, typed), taken)
+
+    def _bring_quietly(self, ctx: click.Context) -> None:
+        """What is wrong is said when the command is run; a shell can only be told names."""
+        if _BROUGHT not in ctx.meta:
+            with suppress(Exception), redirect_stdout(sys.stderr):
+                self._bring(ctx, ctx.meta[_TYPED])
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         """Its own and those that were brought."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -92,6 +93,54 @@ def test_completion(words: list[str], expected: list[str]) -> None:
     completer = ShellComplete(main, {}, "vitan", "_VITAN_COMPLETE")
     items = completer.get_completions(["-p", str(TOYS), *words[:-1]], words[-1])
     assert [item.value for item in items] == expected
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["run", "mean", "--ma"], ["--mass"]),
+        (["run", "mean", "--sh"], ["--shout"]),
+        (["run", "mean", "--no-"], ["--no-figures", "--no-shout"]),
+        (["run", "mean", "-m", "toy-A8", "--batch-size", "3", "--mean."], ["--mean.limit"]),
+        (["run", "mean", "other", "--"], ["--mean.mass", "--other.mass", "--kind"]),
+        (["run", "mean", "--mass", "0.5", "--ca"], ["--cap"]),
+        (["run", "mean", "--mass", "0.5", "--ma"], []),
+        (["run", "mean", "--kind", ""], ["plain", "squared"]),
+        (["run", "mean", "--kind", "sq"], ["squared"]),
+        (["run", "mean", "--mass", "0.5", "-d", ""], ["dots"]),
+        (["run", "mean", "--cap", ""], ["none"]),
+        (["run", "mean", "-d", "dots", "--n"], ["--no-figures", "--no-shout", "--n"]),
+        (["run", "mean", "-d", "nowhere", "--lim"], ["--limit"]),
+        (["run", "nothing", "--lim"], ["--limit"]),
+        (["run", "--plan", "nowhere.yaml", "--lim"], ["--limit"]),
+        (["export", "dots", "--n"], ["--n"]),
+    ],
+)
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_knows_the_options_of_what_is_named(
+    shell: str,
+    words: list[str],
+    expected: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    from click.shell_completion import get_completion_class
+
+    from vitan.cli import main
+
+    line = ["vitan", "-p", str(TOYS), *words]
+    monkeypatch.setenv("COMP_WORDS", " ".join(line[:-1] if shell == "fish" else line))
+    monkeypatch.setenv("COMP_CWORD", line[-1] if shell == "fish" else str(len(line) - 1))
+    kind = get_completion_class(shell)
+    assert kind is not None
+    found = kind(main, {}, "vitan", "_VITAN_COMPLETE").complete()
+    values = {"bash": r"^\w+,(.*)$", "zsh": r"^plain\n(.*)$", "fish": r"^plain[,\n]([^\t\n]*)"}
+    said = re.findall(values[shell], found, re.MULTILINE)
+    if words[-1] == "--":
+        assert set(expected) <= set(said)
+    else:
+        assert said == expected
+    assert capsys.readouterr() == ("", "")
 
 
 def test_completion_survives_a_bad_plugin_file() -> None:

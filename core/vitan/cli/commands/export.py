@@ -33,7 +33,7 @@ class _Export(PluginCommand):
         name = typed.get("dataset")
         if not isinstance(name, str) or name.startswith("-"):
             return []
-        spec = ctx.meta[_SPEC] = plugins_of(ctx).datasets.get(name)
+        spec = ctx.meta[_SPEC] = plugins_of(ctx, warn=not ctx.resilient_parsing).datasets.get(name)
         return [Part("dataset", name, spec.name, load_kind(spec).Options)]
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

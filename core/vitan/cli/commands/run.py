@@ -70,7 +70,8 @@ class _Run(PluginCommand):
 
     def parts(self, ctx: click.Context, typed: dict[str, Any]) -> list[Part]:
         """Those of the analyses that are named, and of the dataset."""
-        plugins = plugins_of(ctx, [Path(file) for file in typed.get("plugin_files") or ()])
+        files = [Path(file) for file in typed.get("plugin_files") or ()]
+        plugins = plugins_of(ctx, files, warn=not ctx.resilient_parsing)
         peeked = ctx.meta[_PEEKED] = _Peeked(plugins, typed)
         # the dataset's options alone would tell little, and the help of the command itself must be fast
         return peeked.parts() if peeked.analyses else []
