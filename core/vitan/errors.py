@@ -26,7 +26,8 @@ A message says what is wrong, with which value, and what to do next.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 #: Besides control characters: what turns the direction of text, so that a name looks like another one.
 _TURNS_TEXT = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -149,3 +150,14 @@ class RecordingError(VitanError):
 
 class StoreError(VitanError):
     """Stored state is damaged, or belongs to another run."""
+
+
+@contextmanager
+def naming(what: str) -> Iterator[None]:
+    """Put in front of the message of an error that is raised inside what it is about, unless it says so itself."""
+    try:
+        yield
+    except VitanError as error:
+        if printable(what) not in str(error):
+            error.args = (f"{what}: {error}",)
+        raise

@@ -16,7 +16,7 @@ from ..data.batch import Batch, Window
 from ..data.preparation import Preparation
 from ..data.samples import Dataset, Sample
 from ..data.views import Placement, View, to_tensor
-from ..errors import ImageError, VitanError
+from ..errors import ImageError, VitanError, naming
 from .isolation import blaming, forget
 from .schedule import Partition
 
@@ -113,12 +113,13 @@ class Loader:
                     raise TypeError(f"it is {type(sample).__name__}, not a Sample")
                 if not isinstance(sample.image, Image.Image):
                     raise TypeError(f"the image of {sample.id} is {type(sample.image).__name__}, not a PIL image")
-            seen, placement = self._view.place(sample.image)
-            grid = self._whole_grid(placement)
-            made = {
-                wanted: (before or {}).get(index) or self._prepare(wanted, sample, placement, grid)
-                for wanted, before in prepared.items()
-            }
+            with naming(sample.id):
+                seen, placement = self._view.place(sample.image)
+                grid = self._whole_grid(placement)
+                made = {
+                    wanted: (before or {}).get(index) or self._prepare(wanted, sample, placement, grid)
+                    for wanted, before in prepared.items()
+                }
         except ImageError as error:
             if not self._skip:
                 raise ImageError(f"{error}; or leave such pictures out with --on-error skip") from error
@@ -132,7 +133,7 @@ class Loader:
         self, preparation: Preparation, sample: Sample, placement: Placement, grid: tuple[int, int]
     ) -> Mapping[str, Tensor] | VitanError:
         try:
-            with blaming(f"the preparation {preparation.name}", f"prepare of {sample.id}"):
+            with naming(sample.id), blaming(f"the preparation {preparation.name}", f"prepare of {sample.id}"):
                 return preparation.prepare(sample, placement, grid, self._view)
         except ImageError:
             raise  # the image is left out, or stops the run, whoever cannot use it

@@ -14,7 +14,7 @@ from torch import Tensor
 from ..anatomy import select_blocks
 from ..data.images import open_image, to_rgb
 from ..data.views import DIVIDED, make_view, to_tensor
-from ..errors import ImageError, MismatchError
+from ..errors import ImageError, MismatchError, naming
 from ..files import given_path
 from ..registry.specs import ModelSpec
 
@@ -79,8 +79,10 @@ def pixels_of(images: Images, spec: ModelSpec, view: str) -> Iterator[Tensor]:
     if view in DIVIDED:
         raise MismatchError(f"the view {view!r} cuts an image into windows; read through crop, squash or letterbox")
     layout = make_view(view, size, spec.patch)
-    for image in _single(images):
-        yield to_tensor(layout.place(_picture(image))[0], spec.mean, spec.std)
+    for index, image in enumerate(_single(images)):
+        with naming(str(image) if isinstance(image, (str, Path)) else f"image {index}"):
+            seen, _ = layout.place(_picture(image))
+        yield to_tensor(seen, spec.mean, spec.std)
 
 
 def _word(block: int | str, depth: int) -> str:
