@@ -76,6 +76,20 @@ def test_some_of_each_class(root: Any) -> None:
     assert [role for _, _, role in found] == ["bank"] * 6 + ["query"] * 3
 
 
+def test_classes_that_are_not_whole_are_told(root: Any) -> None:
+    assert load(root).notes() == load(root, bank_per_class=4, query_per_class=2).notes() == ()
+    (root / "train" / "n00000001").mkdir()
+    for file in root.glob(f"val/{WNIDS[1]}/*"):
+        file.unlink()
+    next(root.glob(f"train/{WNIDS[2]}/*")).unlink()
+    assert load(root, bank_per_class=4, query_per_class=3).notes() == (
+        "train: no pictures of 1 of 4 classes, n00000001 for one",
+        f"train: fewer than 4 pictures of 1 of 4 classes, {WNIDS[2]} for one",
+        f"val: no pictures of 1 of 3 classes, {WNIDS[1]} for one",
+        f"val: fewer than 3 pictures of 2 of 3 classes, {WNIDS[0]} for one",
+    )
+
+
 def test_classes_are_words_that_differ(root: Any) -> None:
     assert load(root).classes() == ["tench", "crane (n02012849)", "crane (n03126707)"]
     picture(root / "train" / "my-own" / "1.JPEG")

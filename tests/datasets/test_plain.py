@@ -200,13 +200,44 @@ def test_a_picture_is_a_dataset_of_one(tmp_path: Path) -> None:
     assert (ids(dataset), dataset.which(), dataset.classes()) == (["a.png"], "a.png", ())
 
 
-def test_pictures_of_other_formats_are_named(tmp_path: Path) -> None:
-    make(tmp_path, ["a.png", "x/c.avif", "d.HEIC", "e.heic", "notes.txt"])
-    (note,) = load(folder, root=tmp_path).notes()
-    assert (
-        note
-        == "3 files look like pictures and are not read: 1 .avif, 2 .heic (d.HEIC for one); save them as JPEG or PNG"
-    )
+@pytest.mark.parametrize(
+    ("names", "notes"),
+    [
+        (["a.png", "b.JFIF", "c.gif", ".hidden.avif"], []),
+        (
+            ["a.png", "x/c.avif", "d.HEIC", "e.heic", "x/f.png"],
+            [
+                "3 files look like pictures and are not read: 1 .avif, 2 .heic (d.HEIC for one); save them as JPEG or "
+                "PNG"
+            ],
+        ),
+        (["a.png", "b.avif"], ["1 file looks like a picture and is not read: 1 .avif (b.avif for one); save them as"]),
+        (
+            ["a.png", "film.MP4", "films/b.mp4", "films/b.png", "README", "x.tar.gz"],
+            ["4 files of other kinds are not read: 1 .gz, 2 .mp4, 1 without an ending (README for one)"],
+        ),
+        (["cat/a.png", "dog/", "elk/deep/deeper/"], ["2 folders hold no picture, dog for one"]),
+        (["cat/a.png", "cat/b/c/"], ["1 folder holds no picture, cat/b"]),
+        (
+            ["cat/a.png", "dog/notes.txt"],
+            ["1 file of another kind is not read: 1 .txt (dog/notes.txt", "1 folder holds no picture, dog"],
+        ),
+    ],
+)
+def test_what_lies_there_and_is_not_read_is_named(tmp_path: Path, names: list[str], notes: list[str]) -> None:
+    make(tmp_path, [name for name in names if not name.endswith("/")])
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        if name.endswith("/"):
+            (tmp_path / name).mkdir()
+    found = load(folder, root=tmp_path).notes()
+    assert len(found) == len(notes), found
+    for note, start in zip(found, notes, strict=True):
+        assert note.startswith(start)
+
+
+def test_of_a_single_picture_its_neighbours_are_not_told(tmp_path: Path) -> None:
+    make(tmp_path, ["a.png", "b.avif", "notes.txt"])
     assert load(folder, root=tmp_path / "a.png").notes() == ()
 
 

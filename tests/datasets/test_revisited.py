@@ -60,6 +60,14 @@ def test_queries_come_first_and_point_behind_themselves(tmp_path: Path, name: An
     check_dataset(SPECS[name], root=tmp_path)
 
 
+def test_queries_without_anything_to_find_are_told(tmp_path: Path) -> None:
+    (note,) = load(write(tmp_path)).notes()
+    assert note == "1 of 2 queries have neither easy nor hard pictures to find, r for one; they count nowhere"
+    truth = small()
+    truth["gnd"][1]["hard"] = [0]
+    assert load(write(tmp_path, truth)).notes() == ()
+
+
 def test_the_revisited_protocol_crops_its_queries(tmp_path: Path) -> None:
     whole, cropped = load(write(tmp_path)), load(tmp_path, crop_queries=True)
     assert cropped[0].image.size == (19, 13)

@@ -44,8 +44,10 @@ def children(folder: Path) -> tuple[list[Path], list[Path]]:
     return folders, files
 
 
-def walk(folder: Path, above: frozenset[tuple[int, int]] = frozenset()) -> Iterator[Path]:
-    """All files below a folder, in no order. Links are followed, but not back into a folder that is being walked.
+def walk(folder: Path, above: frozenset[tuple[int, int]] = frozenset()) -> Iterator[tuple[Path, list[Path]]]:
+    """Each folder from this one down, with the files right in it, in no order but that no folder comes after its own.
+
+    Links are followed, but not back into a folder that is being walked.
 
     ``above`` are the (device, inode) of the folders on the way here. Raises ``DataError`` as ``children`` does.
     """
@@ -54,7 +56,7 @@ def walk(folder: Path, above: frozenset[tuple[int, int]] = frozenset()) -> Itera
     if here in above:
         return
     folders, files = children(folder)
-    yield from files
+    yield folder, files
     for child in folders:
         yield from walk(child, above | {here})
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
@@ -56,7 +56,7 @@ class Folder(Dataset):
 
     def __init__(self, options: FolderOptions) -> None:
         super().__init__(options)
-        self._root, self._ids, self._unread = _pictures(options.root)
+        self._root, self._ids, self._notes = _pictures(options.root)
         self._has_roles = _has_roles(self._ids, options)
         self._classes = _classes([self._below(id_) for id_ in self._ids], options)
         self._labels = {name: label for label, name in enumerate(self._classes)}
@@ -79,17 +79,8 @@ class Folder(Dataset):
         return Path(self.options.root).resolve().name
 
     def notes(self) -> Sequence[str]:
-        """See ``Dataset``: files that look like pictures, and are of a format that is not read."""
-        if not self._unread:
-            return ()
-        kinds = Counter(Path(id_).suffix.lower() for id_ in self._unread)
-        counts = ", ".join(f"{number} {suffix}" for suffix, number in sorted(kinds.items()))
-        files = (
-            "1 file looks like a picture and is"
-            if len(self._unread) == 1
-            else (f"{len(self._unread)} files look like pictures and are")
-        )
-        return (f"{files} not read: {counts} ({self._unread[0]} for one); save them as JPEG or PNG",)
+        """See ``Dataset``: files that are not read, by their kind, and folders without pictures."""
+        return self._notes
 
     def classes(self) -> Sequence[str]:
         """See ``Dataset``."""
@@ -114,17 +105,46 @@ class Folder(Dataset):
         return id_.partition("/")[2] if self._has_roles else id_
 
 
-def _pictures(root: Path) -> tuple[Path, list[str], list[str]]:
-    """The folder that ids are relative to, the ids of its pictures, and those of pictures that are not read."""
+def _pictures(root: Path) -> tuple[Path, list[str], tuple[str, ...]]:
+    """The folder that ids are relative to, the ids of its pictures, and notes about what is in it besides."""
     if root.is_file() and is_image(root.name):
-        return root.parent, [root.name], []
+        return root.parent, [root.name], ()
     check_root(root, "folder")
-    files = [path.relative_to(root).as_posix() for path in walk(root)]
-    pictures, unread = (sorted(filter(kind, files), key=os.fsencode) for kind in (is_image, is_unread_image))
+    there = {folder.relative_to(root).as_posix(): files for folder, files in walk(root)}
+    found = (path.relative_to(root).as_posix() for files in there.values() for path in files)
+    files = sorted(found, key=os.fsencode)
+    pictures = [name for name in files if is_image(name)]
     if not pictures:
         seen = f"{len(files)} files of other kinds" if files else "no files at all"
         raise DataError(f"{root}: no pictures; looked at any depth for {' '.join(IMAGE_SUFFIXES)} and found {seen}")
-    return root, pictures, unread
+    return root, pictures, (*_unread_files(files), *_without_pictures(list(there), pictures))
+
+
+def _unread_files(files: Sequence[str]) -> Iterator[str]:
+    """A note on pictures of formats that are not read, and one on all else."""
+    unread = [name for name in files if is_unread_image(name)]
+    others = [name for name in files if not is_image(name) and not is_unread_image(name)]
+    if unread:
+        look = "file looks like a picture and is" if len(unread) == 1 else "files look like pictures and are"
+        yield f"{len(unread)} {look} not read: {_by_kind(unread)}; save them as JPEG or PNG"
+    if others:
+        are = "file of another kind is" if len(others) == 1 else "files of other kinds are"
+        yield f"{len(others)} {are} not read: {_by_kind(others)}"
+
+
+def _by_kind(names: Sequence[str]) -> str:
+    kinds = Counter(PurePosixPath(name).suffix.lower() or "without an ending" for name in names)
+    counts = ", ".join(f"{number} {suffix}" for suffix, number in sorted(kinds.items()))
+    return f"{counts} ({names[0]} for one)"
+
+
+def _without_pictures(folders: Sequence[str], pictures: Sequence[str]) -> Iterator[str]:
+    """A note on folders that hold no picture at any depth; of those within one another, the outermost counts."""
+    full = {str(above) for name in pictures for above in PurePosixPath(name).parents}
+    bare = [name for name in folders if name not in full and str(PurePosixPath(name).parent) in full]
+    if bare:
+        hold = "folder holds" if len(bare) == 1 else "folders hold"
+        yield f"{len(bare)} {hold} no picture, {min(bare, key=os.fsencode)}{' for one' * (len(bare) > 1)}"
 
 
 def _has_roles(ids: Sequence[str], options: FolderOptions) -> bool:

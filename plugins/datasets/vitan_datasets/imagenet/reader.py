@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -64,6 +64,7 @@ class ImageNet(Dataset):
         queries = _choose("val", {wnid: val.get(wnid, []) for wnid in self._wnids}, options.query_per_class)
         self._first_query = len(bank)
         self._samples = [*bank, *queries]  # (path, wnid)
+        self._notes = tuple(_gaps(train, {wnid: val.get(wnid, []) for wnid in self._wnids}, options))
         self._number = {wnid: number for number, wnid in enumerate(self._wnids)}
 
     def __len__(self) -> int:
@@ -99,6 +100,10 @@ class ImageNet(Dataset):
         often = Counter(words)
         return [f"{word} ({w})" if often[word] > 1 else word for word, w in zip(words, self._wnids, strict=True)]
 
+    def notes(self) -> Sequence[str]:
+        """See ``Dataset``: classes without pictures, or with fewer than was asked for."""
+        return self._notes
+
     def labels(self) -> Sequence[int]:
         """See ``Dataset``."""
         return [self._number[wnid] for _, wnid in self._samples]
@@ -126,6 +131,19 @@ class ImageNet(Dataset):
         for name in names:
             found.setdefault(labels[name], []).append(name)
         return found
+
+
+def _gaps(
+    train: Mapping[str, Sequence[str]], val: Mapping[str, Sequence[str]], options: ImageNetOptions
+) -> Iterator[str]:
+    asked = (("train", train, options.bank_per_class), ("val", val, options.query_per_class))
+    for part, by_class, wanted in asked:
+        none = [wnid for wnid, pictures in by_class.items() if not pictures]
+        few = [wnid for wnid, pictures in by_class.items() if pictures and len(pictures) < (wanted or 0)]
+        if none:
+            yield f"{part}: no pictures of {len(none)} of {len(by_class)} classes, {none[0]} for one"
+        if few:
+            yield f"{part}: fewer than {wanted} pictures of {len(few)} of {len(by_class)} classes, {few[0]} for one"
 
 
 def _list(root: Path, part: str) -> dict[str, list[str]]:

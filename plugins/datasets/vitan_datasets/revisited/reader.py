@@ -83,6 +83,16 @@ class Revisited(Dataset):
         """Whether the queries are cropped."""
         return "cropped" if self.options.crop_queries else ""
 
+    def notes(self) -> Sequence[str]:
+        """See ``Dataset``: queries to which nothing is to be found."""
+        alone = [query.name for query in self._truth.queries if not (query.relevant["easy"] or query.relevant["hard"])]
+        if not alone:
+            return ()
+        return (
+            f"{len(alone)} of {len(self._truth.queries)} queries have neither easy nor hard pictures to find, "
+            f"{alone[0]} for one; they count nowhere",
+        )
+
     def roles(self) -> Sequence[str]:
         """See ``Dataset``."""
         return ["query"] * len(self._truth.queries) + ["bank"] * len(self._truth.images)
