@@ -18,14 +18,18 @@ _MARGIN = 0.1  # inches around a figure
 Target: TypeAlias = "Path | BinaryIO"
 
 
-def write_plot(figure: Figure, png: Target, svg: Target | None = None) -> None:
+def write_plot(figure: Figure, png: Target, svg: Target | None = None) -> set[str]:
     """Write a matplotlib figure: laid out and drawn once, and once more for an SVG, as drawing takes long.
 
-    The same figure gives the same bytes; what an SVG calls its parts is otherwise new every time.
+    The same figure gives the same bytes; what an SVG calls its parts is otherwise new every time. Returns the letters
+    of its texts that no font has; see ``make_legible``.
     """
     from matplotlib import rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
+    from .legible import make_legible
+
+    lacking = make_legible(figure)
     figure.set_dpi(max(_DPI, figure.dpi))
     canvas = FigureCanvasAgg(figure)
     canvas.draw()  # type: ignore[no-untyped-call]
@@ -41,6 +45,7 @@ def write_plot(figure: Figure, png: Target, svg: Target | None = None) -> None:
     if svg is not None:
         with rc_context({"svg.hashsalt": "vitan"}):
             figure.savefig(svg, format="svg", bbox_inches=box, metadata={"Date": None})
+    return lacking
 
 
 def _write_part(canvas: FigureCanvasAgg, box: Bbox, png: Target) -> None:

@@ -10,8 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties, findfont
 from PIL import Image, ImageOps
 
+from vitan.analysis import legible
 from vitan.analysis.encoding import write_plot
 from vitan.analysis.figures import Animation, Drawings, Picture, Plot
 from vitan.results.drawing import save
@@ -78,6 +80,45 @@ def test_a_figure_is_drawn_once_for_each_format(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(Figure, "draw", lambda figure, renderer: (draws.append(figure), draw(figure, renderer)))
     write_plot(_labelled("short"), BytesIO(), BytesIO())
     assert len(draws) == 2
+
+
+NAMES = ["写真", "фото", "🐶", "صورة", "한국어", "हिन्दी", "👨\u200d👩\u200d👧", "bell\x07", "not-utf8-\udc80", "plain"]
+
+
+def _named(name: str) -> Figure:
+    """A name in every place where figures have one."""
+    figure = Figure(figsize=(3, 2), layout="constrained")
+    axes = figure.subplots()
+    axes.plot([0, 1], label=name)
+    axes.legend()
+    axes.set_title(name)
+    axes.set_xticks([0, 1], [name, "other"])
+    axes.set_ylabel(name)
+    return figure
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("name", NAMES, ids=ascii)
+def test_a_name_in_any_script_is_drawn_without_a_word_of_matplotlib(name: str) -> None:
+    lacking = write_plot(_named(name), png := BytesIO(), svg := BytesIO())
+    assert lacking <= set(name)
+    escaped = "".join(letter.encode("unicode_escape").decode() if letter in lacking else letter for letter in name)
+    write_plot(_named(escaped), same := BytesIO(), vectors := BytesIO())
+    assert (png.getvalue(), svg.getvalue()) == (same.getvalue(), vectors.getvalue())
+
+
+def test_letters_come_from_another_font_of_the_system_if_one_has_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pretend that of the fonts with matplotlib, which are no system's, those for mathematics are installed."""
+    letter = min(legible._letters_of(findfont("STIXGeneral")) - legible._letters_of(findfont("DejaVu Sans")))
+    monkeypatch.setattr(legible, "get_data_path", lambda: "/nowhere")
+    monkeypatch.setattr(legible, "_family_with", legible._family_with.__wrapped__)
+    figure = _named(chr(letter))
+    assert write_plot(figure, BytesIO()) == set()
+    (axes,) = figure.axes
+    for text in (axes.title, axes.yaxis.label, axes.get_xticklabels()[0]):
+        (first, second) = text.get_fontfamily()
+        assert (first, text.get_text()) == ("sans-serif", chr(letter))
+        assert letter in legible._letters_of(findfont(FontProperties(family=[second])))
 
 
 def test_several_are_shown_by_name() -> None:

@@ -9,6 +9,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 
 from vitan.analysis.figures import Animation
+from vitan.analysis.legible import make_legible
 
 from ..plotting import pages as plots
 from ..plotting.photographs import mark, varied
@@ -72,6 +73,7 @@ def _page(image: Maps, size: tuple[int, int], heads: dict[tuple[int, int], tuple
     for (y, x), (row, head) in heads.items():
         label = f"block {image.model.blocks[row]}, head {head}"
         figure.text(x / width, 1 - (y - 5) / height, label, fontsize=plots.TITLE, va="bottom", color=plots.INK)
+    make_legible(figure)
     canvas.draw()  # type: ignore[no-untyped-call]
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()  # type: ignore[no-untyped-call]
 

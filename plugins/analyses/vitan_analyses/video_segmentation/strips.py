@@ -10,6 +10,7 @@ from matplotlib.colors import to_rgb
 from PIL import Image
 
 from vitan.analysis.figures import Animation, Picture
+from vitan.analysis.legible import make_legible
 
 from ..plotting import pages as plots
 from ..plotting.pixels import Pixels, file_name
@@ -124,6 +125,7 @@ def _page(size: tuple[int, int], title: str, texts: Mapping[tuple[int, int], str
     figure.text(_MARGIN / width, 1 - 10 / height, title, fontsize=plots.HEADING, va="top", color=plots.INK)
     for (x, y), text in texts.items():
         figure.text(x / width, 1 - y / height, text, fontsize=plots.TITLE, va="bottom", color=plots.INK)
+    make_legible(figure)
     canvas.draw()  # type: ignore[no-untyped-call]
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()  # type: ignore[no-untyped-call]
 
