@@ -218,11 +218,13 @@ def compare(
     dataset: str | None = None,
     output: str | Path | None = None,
     figures: bool = True,
+    progress: Reporter | None = None,
 ) -> list[Comparison]:
     """Compare models that were run apart, from what is stored of them, and write that below ``output``.
 
-    ``output`` is the folder that results come from, unless it is given. Raises ``UsageError`` where no two models have
-    been run alike, naming what differs, and ``KeptError`` where more models have been compared there.
+    ``output`` is the folder that results come from, unless it is given. ``progress`` is told what is drawn. Raises
+    ``UsageError`` where no two models have been run alike, naming what differs, and ``KeptError`` where more models
+    have been compared there.
     """
     from .results.folder import write_root
     from .results.keep import check_comparison
@@ -244,7 +246,8 @@ def compare(
         if root is not None:
             names = [outcome.model.name for outcome in group]
             check_comparison(root, group[0].drawable.dataset_name, group[0].analysis.spec.name, names)
-    comparisons, failed = compare_findings(chosen, root, figures=figures, reporter=Silent())
+    reporter = Silent() if progress is None else progress
+    comparisons, failed = compare_findings(chosen, root, figures=figures, reporter=reporter)
     for error in failed.values():
         raise error
     if root is not None and any(each.folder and each.result for each in comparisons):

@@ -105,11 +105,16 @@ def _image(kind: str, content: bytes) -> str:
     return f'<img style="max-width: 100%" src="data:image/{kind};base64,{b64encode(content).decode()}">'
 
 
+def unheard(text: str) -> None:
+    """Tell nobody."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Drawable(Generic[OptionsT]):
     """The result of one analysis of one model, with what is needed to draw it.
 
-    ``dataset`` and ``view`` give back the pictures by index, for overlays.
+    ``dataset`` and ``view`` give back the pictures by index, for overlays. ``say`` tells the user what figures leave
+    out.
     """
 
     model: ModelInfo
@@ -118,6 +123,7 @@ class Drawable(Generic[OptionsT]):
     dataset: Dataset
     dataset_name: str
     view: View
+    say: Callable[[str], None] = unheard
 
     def picture(self, index: int) -> tuple[Sample, Placement]:
         """The sample at a position of the dataset, and where the model's pixels lie in it."""

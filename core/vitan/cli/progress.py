@@ -50,11 +50,12 @@ class _Pace:
 
 
 class Lines:
-    """A line when a pass begins, one a minute, and one at the end."""
+    """A line when a pass begins, one a minute, and one at the end; and one for each figure."""
 
     def __init__(self) -> None:
         self._pace, self._said = _Pace(0), 0.0
         self._fetching: dict[str, float] = {}
+        self._drawing = False
 
     def begin(self, title: str, total: int) -> None:
         """A pass starts."""
@@ -70,8 +71,22 @@ class Lines:
             rest = "" if left is None else f", {pace.rate:.1f} images/s, {duration(left)} left"
             self.note(f"  {pace.done} of {pace.total} images{rest}")
 
+    def begin_drawing(self, what: str) -> None:
+        """Figures are drawn from now on."""
+        self._drawing, self._done, self._start = True, 0, time.monotonic()
+        self.note(f"  drawing {what}")
+
+    def drawn(self, name: str) -> None:
+        """One more figure is saved."""
+        self._done += 1
+        self.note(f"    {name}")
+
     def end(self) -> None:
-        """The pass is over, perhaps early."""
+        """The pass is over, perhaps early, or the drawing."""
+        if self._drawing:
+            self._drawing, seconds = False, time.monotonic() - self._start
+            self.note(f"  drew {self._done} figure{'s' * (self._done != 1)} in {seconds:.1f} s")
+            return
         pace = self._pace
         seconds = pace.advance(0, reused=pace.done == pace.reused) - pace.start
         word = "done" if pace.done == pace.total else f"stopped at {pace.done} of {pace.total}"
@@ -116,8 +131,17 @@ class Bars:
         if self._progress and self._task is not None:
             self._progress.advance(self._task, images)
 
+    def begin_drawing(self, what: str) -> None:
+        """Figures are drawn from now on, nobody knows how many."""
+        self._open(_drawing_columns(), f"  drawing {what}", None)
+
+    def drawn(self, name: str) -> None:
+        """One more figure is saved; the bar shows its name."""
+        if self._progress and self._task is not None:
+            self._progress.update(self._task, advance=1, name=name)
+
     def end(self) -> None:
-        """The pass is over; its bar stays where it is."""
+        """The pass, or the drawing, is over; its bar stays where it is."""
         self.close()
 
     def note(self, text: str) -> None:
@@ -151,7 +175,8 @@ class Bars:
         # stdout is for data and never goes through the bar
         self._progress = Progress(*columns, console=Console(stderr=True), redirect_stdout=False)
         self._progress.start()
-        self._task = self._progress.add_task(shorten(title, max(20, terminal_width() - _BESIDE)), total=total)
+        room = max(20, terminal_width() - _BESIDE)
+        self._task = self._progress.add_task(shorten(title, room), total=total, name="")
 
 
 def _pass_columns(pace: _Pace) -> list[ProgressColumn]:
@@ -173,6 +198,14 @@ def _pass_columns(pace: _Pace) -> list[ProgressColumn]:
             return Text(shown, style="progress.elapsed" if task.finished else "progress.remaining")
 
     return [SpinnerColumn(), _title(), BarColumn(bar_width=_BAR), MofNCompleteColumn(), Rate(), Left()]
+
+
+def _drawing_columns() -> list[ProgressColumn]:
+    from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    count = TextColumn("{task.completed} figures")
+    name = TextColumn("{task.fields[name]}", markup=False)
+    return [SpinnerColumn(), _title(), BarColumn(bar_width=_BAR), count, TimeElapsedColumn(), name]
 
 
 def _download_columns() -> list[ProgressColumn]:

@@ -14,8 +14,14 @@ class Reporter(Protocol):
     def advance(self, images: int, *, reused: bool = False) -> None:
         """So many more images are done; ``reused`` ones were found stored, and say nothing about how fast it goes."""
 
+    def begin_drawing(self, what: str) -> None:
+        """Figures are drawn from now on."""
+
+    def drawn(self, name: str) -> None:
+        """One more figure is saved, under this name."""
+
     def end(self) -> None:
-        """The pass is over."""
+        """The pass, or the drawing, is over."""
 
     def note(self, text: str) -> None:
         """Something the user should know."""

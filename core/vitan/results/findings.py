@@ -61,9 +61,10 @@ class Finding:
 
     def figures(self) -> Drawings:
         """Draw it; a notebook shows what comes back. Figures of pictures need the dataset to be on this machine."""
+        from ..analysis.figures import Drawings
         from .drawing import draw
 
-        return draw(self.load_outcome())
+        return Drawings(draw(self.load_outcome()))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,6 +6,7 @@
     MODEL/DATASET/ANALYSIS/arrays.npz          with the names of the axes in arrays.json
     MODEL/DATASET/ANALYSIS/images.csv          which image each position of the arrays' image axes is
     MODEL/DATASET/ANALYSIS/provenance.json
+    MODEL/DATASET/ANALYSIS/figures.json        what the figures were made from, as a digest, and which files they are
     MODEL/DATASET/ANALYSIS/*                   figures, and files in other formats that an analysis writes
     comparison/DATASET/ANALYSIS/               the same for what was found between models, and models.json: which
 
@@ -17,6 +18,7 @@ Folders whose names begin with a dot are being written, or were when a run was k
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from itertools import product
 from pathlib import Path
@@ -26,11 +28,13 @@ import numpy as np
 
 from ..analysis.records import Record, Result
 from ..analysis.tables import from_csv, to_csv
+from ..digests import file_sha256
 from ..errors import StoreError
-from ..files import clear_leftovers, naming_refusals, slug, tag, write_text
+from ..files import clear_leftovers, naming_refusals, read_json, slug, tag, write_text
 
 RECORDS, ARRAYS, AXES = "records.csv", "arrays.npz", "arrays.json"
 PLAN, IMAGES, PROVENANCE, MODELS = "plan.yaml", "images.csv", "provenance.json", "models.json"
+FIGURES = "figures.json"
 _COMPARISON = "comparison"
 #: Bytes of a name that a folder's has at most, without its tag; and what systems allow.
 _LONGEST, _ALLOWED = 200, 255
@@ -163,6 +167,33 @@ def read_models(folder: Path) -> tuple[str, ...]:
     except (OSError, ValueError):
         return ()
     return tuple(dict.fromkeys(name for record in records for name in (record.model, record.other) if name))
+
+
+def write_figures(folder: Path, key: str, files: Sequence[Path]) -> None:
+    """Write down, when all are drawn, what the figures of a folder were made from and which files they are."""
+    listed = {"key": key, "files": {path.name: file_sha256(path) for path in files}}
+    write_text(folder / FIGURES, json.dumps(listed, indent=1) + "\n")
+
+
+def read_figures(folder: Path, key: str) -> tuple[Path, ...] | None:
+    """The files of the figures of a folder; None unless all are there, unaltered, and were made from ``key``."""
+    try:
+        listed = read_json(folder / FIGURES)
+        files = {folder / name: digest for name, digest in listed["files"].items() if Path(name).name == name}
+        same = len(files) == len(listed["files"]) and bool(key) and listed["key"] == key
+        return tuple(files) if same and all(file_sha256(path) == files[path] for path in files) else None
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return None
+
+
+def carry_figures(folder: Path, new: Path, key: str) -> None:
+    """Take the figures of a folder that were made from ``key`` over into the one that will replace it."""
+    files = read_figures(folder, key)
+    for path in (*files, folder / FIGURES) if files is not None else ():
+        try:
+            (new / path.name).hardlink_to(path)
+        except (OSError, NotImplementedError):  # not every disk has links
+            shutil.copy2(path, new / path.name)
 
 
 def _glob(root: Path, *parts: str) -> list[Path]:

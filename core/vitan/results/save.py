@@ -11,9 +11,10 @@ from ..engine.job import Job
 from ..engine.progress import Reporter
 from ..engine.runner import Outcome
 from ..errors import KeptError, VitanError
-from .drawing import draw, draw_between, files, save
+from .drawing import draw, draw_between, draw_into, files, save
 from .findings import Comparison, Finding
 from .folder import write_root
+from .unchanged import figures_key
 from .write import compare, write_between, write_outcome
 
 
@@ -45,15 +46,18 @@ def write_findings(
     """
     written: list[Finding] = []
     failed: dict[str, VitanError] = {}
+    keys: list[str] = []
     for each in findings:
         assert each.job is not None, "only what was run just now is written"
+        outcome = each.load_outcome()
+        keys.append(figures_key([each], [outcome]) if figures else "")
         try:
-            written.append(replace(each, folder=write_outcome(each.load_outcome(), each.job, root)))
+            written.append(replace(each, folder=write_outcome(outcome, each.job, root, keys[-1])))
         except KeptError as error:
             failed[f"writing {each.analysis} of {each.model}"] = error
             written.append(each)
     write_root(root)
-    for number, each in enumerate(written):
+    for number, (each, key) in enumerate(zip(written, keys, strict=True)):
         outcome = each.load_outcome()
         if each.folder is None:
             continue
@@ -63,9 +67,9 @@ def write_findings(
             failed[f"files of {each.analysis} of {each.model}"] = forget(error)
         if outcome.analysis.spec.figures is None or not figures:
             continue
-        reporter.note(f"  drawing {each.analysis}")
         try:
-            written[number] = replace(each, pictures=save(draw(outcome), each.folder))
+            pictures = draw_into(each.folder, draw(outcome, reporter.note), each.analysis, key, reporter)
+            written[number] = replace(each, pictures=pictures)
         except VitanError as error:
             failed[f"drawing {each.analysis} of {each.model}"] = forget(error)
     return written, failed
@@ -85,15 +89,25 @@ def compare_findings(
         try:
             made.append(_between(group, outcomes))
             if root is not None and _is_something(made[-1], outcomes, figures):
-                made[-1] = replace(made[-1], folder=write_between(made[-1].result, outcomes, root))
-            if figures and made[-1].folder is not None:
-                pictures = save(draw_between(outcomes, made[-1].result), made[-1].folder)
-                made[-1] = replace(made[-1], pictures=pictures)
+                made[-1] = _write(made[-1], outcomes, root, figures=figures, reporter=reporter)
         except KeptError as error:
             reporter.note(f"warning: {what} is not written: {error}")
         except VitanError as error:
             failed[what] = forget(error)
     return made, failed
+
+
+def _write(
+    comparison: Comparison, outcomes: Sequence[Outcome], root: Path, *, figures: bool, reporter: Reporter
+) -> Comparison:
+    """Write the numbers between models, then draw; returns it with its place and pictures."""
+    result, what = comparison.result, f"{comparison.analysis} between models"
+    key = figures_key(comparison.findings, outcomes, result) if figures else ""
+    folder = write_between(result, outcomes, root, key)
+    if not figures:
+        return replace(comparison, folder=folder)
+    pictures = draw_into(folder, draw_between(outcomes, result, reporter.note), what, key, reporter)
+    return replace(comparison, folder=folder, pictures=pictures)
 
 
 class Silent:
@@ -103,6 +117,12 @@ class Silent:
         """See ``Reporter``."""
 
     def advance(self, images: int, *, reused: bool = False) -> None:
+        """See ``Reporter``."""
+
+    def begin_drawing(self, what: str) -> None:
+        """See ``Reporter``."""
+
+    def drawn(self, name: str) -> None:
         """See ``Reporter``."""
 
     def end(self) -> None:

@@ -16,15 +16,16 @@ from ..engine.plan import AnalysisPlan, Plan
 from ..engine.provenance import provenance
 from ..engine.runner import Outcome, filled
 from ..files import naming_refusals, replacing_folder
-from .folder import IMAGES, MODELS, PLAN, PROVENANCE, comparison_place, place, write_result
+from .folder import IMAGES, MODELS, PLAN, PROVENANCE, carry_figures, comparison_place, place, write_result
 from .keep import check_comparison, check_place
 
 _NAMED = 200_000  # so many images are listed by name
 
 
-def write_outcome(outcome: Outcome, job: Job, root: Path) -> Path:
+def write_outcome(outcome: Outcome, job: Job, root: Path, figures: str = "") -> Path:
     """Write the numbers of one analysis of one model; an older folder of the same name is replaced as a whole.
 
+    Of the older one figures are kept that were made from what has the digest ``figures``.
     Raises ``KeptError`` for one that holds more, and ``StoreError`` where the disk refuses.
     """
     target = place(root, outcome.model.name, job.dataset_name, outcome.analysis.spec.name)
@@ -35,12 +36,14 @@ def write_outcome(outcome: Outcome, job: Job, root: Path) -> Path:
         if len(outcome.images) <= _NAMED:
             (new / IMAGES).write_text(_images(outcome, job), encoding="utf-8")
         (new / PROVENANCE).write_text(json.dumps(_provenance(outcome, job), indent=1) + "\n", encoding="utf-8")
+        carry_figures(target, new, figures)
     return target
 
 
-def write_between(result: Result | None, outcomes: Sequence[Outcome], root: Path) -> Path:
+def write_between(result: Result | None, outcomes: Sequence[Outcome], root: Path, figures: str = "") -> Path:
     """Write what an analysis found between models, and return its folder, which replaces an older one.
 
+    Figures are kept as ``write_outcome`` keeps them.
     Raises ``KeptError`` for one between more models, and ``StoreError`` where the disk refuses.
     """
     first, models = outcomes[0], [outcome.model.name for outcome in outcomes]
@@ -50,6 +53,7 @@ def write_between(result: Result | None, outcomes: Sequence[Outcome], root: Path
         (new / MODELS).write_text(json.dumps(models) + "\n", encoding="utf-8")
         if result is not None:
             write_result(result, new)
+        carry_figures(target, new, figures)
     return target
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,21 @@ def _value(metric: str, **wanted: str) -> float:
         if record["metric"] == metric and all(record[key] == value for key, value in wanted.items())
     )
     return found
+
+
+def test_figures_are_named_as_they_are_saved_and_kept_while_nothing_changes(vitan: Any) -> None:
+    first = vitan(*RUN, "--json")
+    said = first.err.splitlines()
+    begin = said.index("  drawing mean")
+    assert said[begin + 1] == "    overview.png"
+    assert re.fullmatch(r"  drew 1 figure in \d+\.\d s", said[begin + 2])
+    again = vitan(*RUN, "--json")
+    assert "  mean: figures unchanged" in again.err.splitlines()
+    assert "overview.png" not in again.err
+    assert json.loads(again.out)["runs"][0]["figures"] == json.loads(first.out)["runs"][0]["figures"]
+    assert "drawing mean" in vitan(*RUN, "--mass", ".5").err
+    Path("results/toy-A8/dots/mean/overview.png").unlink()
+    assert "drawing mean" in vitan(*RUN, "--mass", ".5").err
 
 
 def _plan(**parts: object) -> Path:

@@ -266,9 +266,24 @@ def test_bars_on_a_terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
     bars.note("[a note]")
     bars.advance(1)
     bars.end()
+    bars.begin_drawing("mean")
+    bars.drawn("overview.png")
+    bars.drawn("heads.png")
+    bars.end()
     bars.note("after")
     shown = terminal.getvalue()
-    for part in ("toy.pth", "2.0/2.0 kB", "toy-A8 · dots · mean", "4/4", "images/s", "[a note]", "after"):
+    for part in (
+        "toy.pth",
+        "2.0/2.0 kB",
+        "toy-A8 · dots · mean",
+        "4/4",
+        "images/s",
+        "[a note]",
+        "after",
+        "drawing mean",
+        "2 figures",
+        "heads.png",
+    ):
         assert part in shown
     assert capsys.readouterr().out == ""
 

@@ -218,6 +218,12 @@ class Notes:
     def advance(self, images: Any, *, reused: bool = False) -> None:
         pass
 
+    def begin_drawing(self, what: Any) -> None:
+        pass
+
+    def drawn(self, name: Any) -> None:
+        pass
+
     def end(self) -> None:
         pass
 

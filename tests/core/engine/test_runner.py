@@ -44,6 +44,12 @@ class Silent:
     def advance(self, images: Any, *, reused: bool = False) -> None:
         self.images += images
 
+    def begin_drawing(self, what: Any) -> None:
+        pass
+
+    def drawn(self, name: Any) -> None:
+        pass
+
     def end(self) -> None:
         pass
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from ..app import plugin_option, plugins_of
 from ..names import complete_analyses
+from ..progress import reporter
 
 
 @click.command(short_help="Compare models from results that are there; no model is run.")
@@ -52,7 +54,12 @@ def compare(
     plugins = plugins_of(ctx, plugin_files)
     names = [plugins.probes.get(name).name for name in analyses]
     found = api.load_results(results, plugins=plugins)
-    made = api.compare(found, names, models=models, dataset=dataset, output=output or results, figures=not no_figures)
+    chosen: dict[str, Any] = {"models": models, "dataset": dataset, "output": output or results}
+    progress = reporter()
+    try:
+        made = api.compare(found, names, **chosen, figures=not no_figures, progress=progress)
+    finally:
+        progress.close()
     for each in made:
         click.echo("\n".join(many_models(each.findings)) + "\n")
         for path in each.pictures:
