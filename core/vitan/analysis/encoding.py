@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.transforms import Bbox
 
-_DPI = 160  # or more, where a figure asks for it
+_DPI = 160  # where a figure asks for no more and no fewer than matplotlib's own
 _MARGIN = 0.1  # inches around a figure
 
 Target: TypeAlias = "Path | BinaryIO"
@@ -24,13 +24,13 @@ def write_plot(figure: Figure, png: Target, svg: Target | None = None) -> set[st
     The same figure gives the same bytes; what an SVG calls its parts is otherwise new every time. Returns the letters
     of its texts that no font has; see ``make_legible``.
     """
-    from matplotlib import rc_context
+    from matplotlib import rc_context, rcParams
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     from .legible import make_legible
 
     lacking = make_legible(figure)
-    figure.set_dpi(max(_DPI, figure.dpi))
+    figure.set_dpi(_DPI if figure.dpi == rcParams["figure.dpi"] else figure.dpi)
     canvas = FigureCanvasAgg(figure)
     canvas.draw()  # type: ignore[no-untyped-call]
     figure.set_layout_engine(None)  # "none" leaves a stand-in, for whose sake every saving begins with one more draw

@@ -268,6 +268,14 @@ def test_five_figures_for_each_picture() -> None:
     assert not np.array_equal(film.frames[0], film.frames[1])
 
 
+def test_pictures_that_are_not_drawn_are_told_of() -> None:
+    said: list[str] = []
+    list(draw([replace(drawable(LAYOUT, images=1), say=said.append)]))
+    assert said == ["  attention-maps: 1 of 3 pictures are drawn; --images N draws the first N"]
+    list(draw([replace(drawable(LAYOUT, images=3), say=said.append)]))
+    assert len(said) == 1, "there is nothing to say of what is complete"
+
+
 @pytest.mark.parametrize(
     ("layout", "options", "missing"),
     [

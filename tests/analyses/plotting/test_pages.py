@@ -13,6 +13,7 @@ from matplotlib.lines import Line2D
 import vitan_analyses
 from vitan.analysis.encoding import write_plot
 from vitan_analyses.plotting import pages as plots
+from vitan_analyses.plotting.photographs import Scene, draw_outline
 from vitan_analyses.video_segmentation import strips
 
 #: Names of files, classes and models that are formulas for matplotlib, whole or broken.
@@ -56,3 +57,15 @@ def test_every_figure_of_an_analysis_is_such_a_page() -> None:
         path for path in room.rglob("*.py") if re.search(r"\bFigure\(\w+=|import pyplot", path.read_text("utf-8"))
     ]
     assert makers == []
+
+
+def test_the_outline_of_a_mask_is_one_path_of_an_svg() -> None:
+    mask = np.indices((14, 14)).sum(axis=0) % 2 == 0  # a chess board, which has the longest of all outlines
+    shown = Scene("name", "sample", np.zeros((28, 28, 3), np.uint8), (0.0, 0.0, 28.0, 28.0), whole=False)
+    figure = plots.page(2.0, 2.0)
+    draw_outline(figure.subplots(), shown, mask, "white", 0.8)
+    (drawn,) = figure.axes[0].patches
+    sides = 2 * 13 * 14 + 4 * 7  # between patches, and half of those at the edge
+    assert len(drawn.get_path()) == 2 * sides
+    write_plot(figure, BytesIO(), svg := BytesIO())
+    assert len(svg.getvalue()) < 100 * sides, "no hundred bytes for each side of a patch"

@@ -74,6 +74,13 @@ def test_a_figure_is_written_as_matplotlib_writes_it(title: str) -> None:
     assert np.abs(np.subtract(*inked)).max() <= 1  # the same margins, and no text is cut off
 
 
+@pytest.mark.parametrize(("asked", "written"), [(None, 160), (110, 110), (200, 200)])
+def test_a_figure_has_the_dots_that_it_asks_for(asked: int | None, written: int) -> None:
+    figure = Figure(figsize=(3, 2)) if asked is None else Figure(figsize=(3, 2), dpi=asked)
+    write_plot(figure, png := BytesIO())
+    assert Image.open(png).info["dpi"] == pytest.approx((written, written), abs=0.1)
+
+
 def test_a_figure_is_drawn_once_for_each_format(monkeypatch: pytest.MonkeyPatch) -> None:
     draws: list[Figure] = []
     draw = Figure.draw

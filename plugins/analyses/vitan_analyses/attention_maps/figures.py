@@ -18,6 +18,9 @@ def draw(drawables: Sequence[Drawable]) -> Iterable[Drawing]:
 
 
 def _one(drawable: Drawable) -> Iterator[Drawing]:
+    drawn, known = len(drawable.result.arrays["image-index"]), len(drawable.dataset)
+    if drawn < known:
+        drawable.say(f"  attention-maps: {drawn} of {known} pictures are drawn; --images N draws the first N")
     for image in Maps.of(drawable):
         yield from grids.draw(image)
         yield from overlay.draw(image)

@@ -30,7 +30,9 @@ Position: TypeAlias = Literal["cls", "top", "left", "center", "right", "bottom",
 class AttentionMapsOptions(Options):
     """Options of the ``attention-maps`` analysis."""
 
-    images: int = Field(8, ge=1, le=200, description="how many pictures to keep maps of: the first of the dataset")
+    images: int = Field(
+        3, ge=1, le=200, description="how many pictures to keep maps of, and to draw: the first of the dataset"
+    )
     positions: tuple[Position, ...] = Field(
         ("cls", "top", "left", "center", "right", "bottom", "all", "diagonal"),
         min_length=1,

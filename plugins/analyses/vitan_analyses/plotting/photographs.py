@@ -7,8 +7,8 @@ from typing import TypeAlias
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.collections import LineCollection
-from matplotlib.patches import Rectangle
+from matplotlib.patches import PathPatch, Rectangle
+from matplotlib.path import Path
 from PIL import Image
 
 from vitan.analysis.figures import Drawable
@@ -142,7 +142,9 @@ def draw_outline(axes: Axes, scene: Scene, mask: Array, shade: str, width: float
     """The border of a mask over what the model saw."""
     left, top, right, bottom = scene.box
     lines = outline(mask, (left - 0.5, top - 0.5, right - 0.5, bottom - 0.5))
-    axes.add_collection(LineCollection(lines, colors=shade, linewidths=width))
+    # one path: an SVG would otherwise spend a hundred bytes on each side of a patch
+    path = Path(np.asarray(lines).reshape(-1, 2), [Path.MOVETO, Path.LINETO] * len(lines))
+    axes.add_patch(PathPatch(path, fill=False, edgecolor=shade, linewidth=width, zorder=2))
 
 
 def photograph(axes: Axes, scene: Scene, *, grey: bool = False) -> None:
