@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from .registry.specs import ModelSpec as ModelSpec
     from .registry.specs import PackageSource as PackageSource
     from .registry.specs import ProbeSpec as ProbeSpec
+    from .registry.specs import RecipeSpec as RecipeSpec
     from .registry.specs import UrlSource as UrlSource
     from .results.results import Results as Results
 
@@ -86,7 +87,7 @@ _HOMES = {
     "registry.hooks": ("hookimpl",),
     "registry.specs": (
         *("CheckpointFormat", "DatasetSpec", "FileSource", "HubSource", "Imported", "ImporterSpec", "Metric"),
-        *("ModelCatalog", "ModelSpec", "PackageSource", "ProbeSpec", "UrlSource"),
+        *("ModelCatalog", "ModelSpec", "PackageSource", "ProbeSpec", "RecipeSpec", "UrlSource"),
     ),
     "results.results": ("Results",),
 }

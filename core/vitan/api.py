@@ -16,7 +16,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .errors import UsageError, VitanError
+from .errors import UsageError, VitanError, WeightsUnavailableError
 from .registry.plugins import Given, plugins_from
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .engine.progress import Reporter
     from .engine.runner import Outcome
     from .models.model import Model
+    from .registry.plugins import Plugins
     from .registry.specs import DatasetSpec
     from .results.best import Best
     from .results.findings import Comparison, Finding
@@ -37,8 +38,8 @@ DEFAULT_DATASET = "samples"
 
 def run(
     analyses: str | Sequence[str] | Mapping[str, Mapping[str, Any]],
-    models: str | Sequence[str] | Mapping[str, str | Path | None],
-    dataset: str | Path = DEFAULT_DATASET,
+    models: str | Sequence[str] | Mapping[str, str | Path | None] | None = None,
+    dataset: str | Path | None = None,
     *,
     dataset_options: Mapping[str, Any] | None = None,
     blocks: str | Sequence[str] = "all",
@@ -55,18 +56,22 @@ def run(
     """Run analyses on models, one pass per model, and give back what they found.
 
     ``analyses`` are names, or names with their options: ``{"knn": {"k": [20]}}``. ``models`` are names, or names with
-    weights of one's own: ``{"dino-B16": "my.pth"}``. ``dataset`` is a name, or a folder of pictures. The rest is what
-    the command line calls by the same words. Stored state is kept and reused; with ``output`` everything is written
+    weights of one's own: ``{"dino-B16": "my.pth"}``; without any, those that come with vitan. ``dataset`` is a name, or
+    a folder of pictures; without one, what the models were made for, or photographs. The rest is what the command line
+    calls by the same words. Stored state is kept and reused; with ``output`` everything is written
     there, as ``vitan run`` writes it. ``plugins`` are files, models and datasets to use besides what is installed.
     ``progress`` is told how far it is; nothing is printed without.
 
     Raises ``UsageError`` before any weight is loaded for what cannot work, and the error of a model that is alone. Of
     several models or analyses, what fails is in ``failed``.
     """
+    known = plugins_from(plugins)
+    chosen = _pairs(known.embedded() if models is None else models, None)
+    named = default_dataset([name for name, _ in chosen], known) if dataset is None else str(dataset)
     content = {
         "analyses": [{"name": name, "options": dict(options)} for name, options in _pairs(analyses, {})],
-        "models": [{"name": name, "weights": weights} for name, weights in _pairs(models, None)],
-        "dataset": {"name": str(dataset), "options": dict(dataset_options or {})},
+        "models": [{"name": name, "weights": weights} for name, weights in chosen],
+        "dataset": {"name": named, "options": dict(dataset_options or {})},
         "blocks": [blocks] if isinstance(blocks, str) else list(blocks),
         "limit": limit,
         "batch_size": batch_size,
@@ -75,7 +80,12 @@ def run(
         "on_error": on_error,
     }
     plan = make_plan(content, "vitan.run")
-    return run_plan(plan, output=output, figures=figures, plugins=plugins, progress=progress)
+    return run_plan(plan, output=output, figures=figures, plugins=known, progress=progress)
+
+
+def default_dataset(models: Iterable[str], plugins: Plugins) -> str:
+    """The dataset that is taken where none is named: what all of these models were made for, or photographs."""
+    return plugins.home(models) or DEFAULT_DATASET
 
 
 def run_plan(
@@ -115,7 +125,7 @@ def run_plan(
     findings: list[Finding] = []
     failed: dict[str, VitanError] = {}
     for index in range(len(job.models)):
-        findings += _run_one(job, index, root, figures, reporter, failed)
+        findings += _run_one(job, index, known, root, figures, reporter, failed)
     comparisons, more = compare_findings(findings, root, figures=figures, reporter=reporter)
     if root is not None and findings:
         write_root(root)
@@ -123,7 +133,13 @@ def run_plan(
 
 
 def _run_one(
-    job: Job, index: int, root: Path | None, figures: bool, reporter: Reporter, failed: dict[str, VitanError]
+    job: Job,
+    index: int,
+    plugins: Plugins,
+    root: Path | None,
+    figures: bool,
+    reporter: Reporter,
+    failed: dict[str, VitanError],
 ) -> list[Finding]:
     """One model, run and written. What fails goes into ``failed``, or is raised where the model is alone."""
     from .engine.isolation import forget
@@ -138,10 +154,11 @@ def _run_one(
         if not done.outcomes:
             raise done.failures[0].error
     except VitanError as error:
+        told = _with_way_out(error, plugins)
         if alone:
-            raise
+            raise told from None
         reporter.note(f"error: {name} failed, going on without it; the end says why")
-        failed[name] = forget(error)
+        failed[name] = forget(told)
         return []
     failed.update({f"{each.analysis.spec.name} of {name}": each.error for each in done.failures})
     findings = [finding_of(outcome, job) for outcome in done.outcomes]
@@ -151,6 +168,13 @@ def _run_one(
     written, more = write_findings(findings, root, figures=figures, reporter=reporter)
     failed.update(more)
     return written
+
+
+def _with_way_out(error: VitanError, plugins: Plugins) -> VitanError:
+    """The error, with the models that need no fetching where weights cannot be had."""
+    if not isinstance(error, WeightsUnavailableError) or not (names := plugins.embedded()):
+        return error
+    return WeightsUnavailableError(f"{error}\nThese come with their weights: {', '.join(names)}.")
 
 
 def check(plan: Plan, *, plugins: Given = None) -> list[str]:

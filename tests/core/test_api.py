@@ -22,6 +22,7 @@ PUBLIC = {
     *("HubSource",),
     *("Imported", "ImporterSpec", "Labels", "Metric", "ModelCatalog", "ModelInfo", "ModelSpec", "Options"),
     *("PackageSource", "PerImage", "Picture", "Plan", "Plot", "Pooled", "Preparation", "Probe", "ProbeSpec", "Ragged"),
+    *("RecipeSpec",),
     *("Record", "Recording", "Result", "Results", "Roles", "Sample", "Sum", "TapMap", "TokenLayout", "UrlSource"),
     *("VitanError", "__version__", "best_blocks", "check", "compare", "hookimpl", "list_analyses", "list_datasets"),
     *("list_models", "load_dataset", "load_model", "load_results", "run", "run_plan", "summary"),

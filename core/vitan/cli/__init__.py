@@ -4,6 +4,7 @@ from .app import main
 from .commands.cache import cache
 from .commands.compare import compare
 from .commands.completion import completion
+from .commands.demo import demo
 from .commands.doctor import doctor
 from .commands.export import export
 from .commands.import_ import import_
@@ -16,5 +17,7 @@ from .commands.verify import verify
 
 __all__ = ["main"]
 
-for command in (run, compare, table, import_, list_, show, export, validate, verify, doctor, cache, completion):
+for command in (
+    demo, run, compare, table, import_, list_, show, export, validate, verify, doctor, cache, completion,
+):  # fmt: skip
     main.add_command(command)

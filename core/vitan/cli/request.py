@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What the command line asks for. ``options`` are those typed, under (kind, name of the analysis or dataset)."""
+    """What the command line asks for. ``options`` are those typed, under (kind, name of the analysis or dataset).
+
+    ``models`` are those typed, and where there is no plan either, those that come with vitan.
+    """
 
     analyses: Sequence[str]
     models: Sequence[str] = ()
@@ -31,12 +34,12 @@ class Request:
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
-def choose_dataset(typed: str | None, base: Plan | None, plugins: Plugins) -> dict[str, Any]:
-    """The dataset as a plan has it: that of the plan, unless another one was typed."""
+def choose_dataset(typed: str | None, models: Sequence[str], base: Plan | None, plugins: Plugins) -> dict[str, Any]:
+    """The dataset as a plan has it: the one typed, that of the plan, or what the models were made for."""
     from .. import api
 
     if typed is None:
-        return base.dataset.model_dump() if base else {"name": api.DEFAULT_DATASET}
+        return base.dataset.model_dump() if base else {"name": api.default_dataset(models, plugins)}
     if base and base.dataset.name == typed:
         return base.dataset.model_dump()
     if plugins.datasets.providers(typed.rpartition(":")[2]):

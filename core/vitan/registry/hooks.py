@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import pluggy
 
-from .specs import DatasetSpec, ImporterSpec, ModelCatalog, ModelSpec, ProbeSpec
+from .specs import DatasetSpec, ImporterSpec, ModelCatalog, ModelSpec, ProbeSpec, RecipeSpec
 
 PROJECT = "vitan"
 hookspec = pluggy.HookspecMarker(PROJECT)
@@ -34,4 +34,10 @@ def vitan_datasets() -> Iterable[DatasetSpec]:
 @hookspec
 def vitan_importers() -> Iterable[ImporterSpec]:
     """Yield the readers of other programs' results that this plugin has."""
+    return ()
+
+
+@hookspec
+def vitan_recipes() -> Iterable[RecipeSpec]:
+    """Yield the recipes, plans with a name, that this plugin has."""
     return ()

@@ -21,7 +21,7 @@ from ..files import given_path
 from . import hooks as hookspecs
 from .files import import_file
 from .names import Provider, Registry
-from .specs import DatasetSpec, ImporterSpec, ModelCatalog, ModelSpec, ProbeSpec, Spec
+from .specs import DatasetSpec, ImporterSpec, ModelCatalog, ModelSpec, ProbeSpec, RecipeSpec, Spec
 from .spelling import read_name, same_model
 
 #: What a plugin module must not import; it would slow down every ``vitan`` command.
@@ -32,6 +32,7 @@ _HOOKS: dict[str, tuple[type[Spec], ...]] = {
     "vitan_probes": (ProbeSpec,),
     "vitan_datasets": (DatasetSpec,),
     "vitan_importers": (ImporterSpec,),
+    "vitan_recipes": (RecipeSpec,),
 }
 
 #: How many names are brought where one is not known.
@@ -72,6 +73,7 @@ class Plugins:
         self.probes: Registry[ProbeSpec] = Registry("analysis")
         self.datasets: Registry[DatasetSpec] = Registry("dataset")
         self.importers: Registry[ImporterSpec] = Registry("importer")
+        self.recipes: Registry[RecipeSpec] = Registry("recipe")
         self.failures: list[Failure] = []
         self.loaded: list[Loaded] = []
         self._manager = pluggy.PluginManager(hookspecs.PROJECT)
@@ -134,6 +136,18 @@ class Plugins:
                 "plugin instead, because what an analysis has stored is found by where it comes from"
             )
         self._registry(spec).add(Provider("script", ""), spec)
+
+    def embedded(self) -> list[str]:
+        """The names of the trained models that come with their weights: what is run where no model is named."""
+        return [spec.name for _, spec in self.models if spec.embedded and not spec.untrained]
+
+    def home(self, models: Iterable[str]) -> str:
+        """The dataset that all of these models were made for; empty where there is none, or a model is not known."""
+        try:
+            homes = {self.model(name).home for name in models}
+        except VitanError:
+            return ""
+        return homes.pop() if len(homes) == 1 else ""
 
     def model(self, name: str) -> ModelSpec:
         """The model of that name or alias, or of a catalog (``timm:vit_tiny_patch16_224``).
@@ -216,6 +230,7 @@ class Plugins:
             (ProbeSpec, self.probes),
             (DatasetSpec, self.datasets),
             (ImporterSpec, self.importers),
+            (RecipeSpec, self.recipes),
         ):
             if isinstance(spec, kind):
                 return registry

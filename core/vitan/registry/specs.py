@@ -134,7 +134,9 @@ class ModelSpec(Spec):
     own state dict. ``mean`` and ``std`` normalise RGB in [0, 1]; ``image_size`` is in pixels.
     ``taps`` and ``tokens`` are found from the module unless given. ``label``, ``colour`` (``#rrggbb``) and
     ``marker`` (matplotlib's) are what figures call the model's family and how they draw it; ``untrained`` models are
-    baselines, not results of training.
+    baselines, not results of training. The weights of ``embedded`` models come with their plugin, and those that are
+    trained are run where no model is named; ``home`` is the dataset that a model was made for, and is taken where none
+    is named.
     """
 
     family: str
@@ -154,6 +156,8 @@ class ModelSpec(Spec):
     colour: str = ""
     marker: str = ""
     untrained: bool = False
+    embedded: bool = False
+    home: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -228,6 +232,13 @@ class ImporterSpec(Spec):
 
     load: Callable[[], Callable[[Path], Imported]]
     files: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecipeSpec(Spec):
+    """A whole run that answers a question: ``plan`` is the file, as ``vitan run --plan`` takes it."""
+
+    plan: Path
 
 
 @dataclass(frozen=True, kw_only=True)

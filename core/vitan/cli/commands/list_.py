@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ...registry.plugins import Plugins
     from ...registry.specs import ModelSpec
 
-KINDS = ("models", "analyses", "datasets", "importers", "plugins")
+KINDS = ("models", "analyses", "datasets", "importers", "recipes", "plugins")
 
 _Row = tuple[str, str, str]
 
@@ -28,7 +28,7 @@ _Row = tuple[str, str, str]
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def list_(ctx: click.Context, kind: str | None, as_json: bool) -> None:
-    """List models, analyses, datasets and plugins, with who provides them."""
+    """List models, analyses, datasets, recipes and plugins, with who provides them."""
     plugins = plugins_of(ctx)
     kinds = (kind,) if kind else KINDS[:3]
     if as_json:
@@ -126,6 +126,7 @@ _ROWS = {
     "analyses": lambda plugins: _rows(plugins.probes),
     "datasets": lambda plugins: _rows(plugins.datasets),
     "importers": lambda plugins: _rows(plugins.importers),
+    "recipes": lambda plugins: _rows(plugins.recipes),
     "plugins": _plugin_rows,
 }
 _JSON = {
@@ -133,5 +134,6 @@ _JSON = {
     "analyses": lambda plugins: _spec_json(plugins.probes),
     "datasets": _dataset_json,
     "importers": lambda plugins: _spec_json(plugins.importers),
+    "recipes": lambda plugins: _spec_json(plugins.recipes),
     "plugins": _plugin_json,
 }

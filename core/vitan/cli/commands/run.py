@@ -37,8 +37,9 @@ class _Peeked:
         self.plugins = plugins
         self.base = _read(plan) if isinstance(plan, str) else None
         self.analyses = self._analyses(list(words) if isinstance(words, (list, tuple)) else [])
+        self.models = self._models(typed.get("models"))
         self.named_dataset = isinstance(dataset, str) or self.base is not None
-        self.dataset = choose_dataset(dataset if isinstance(dataset, str) else None, self.base, plugins)
+        self.dataset = choose_dataset(dataset if isinstance(dataset, str) else None, self.models, self.base, plugins)
 
     def _analyses(self, words: list[str]) -> list[str]:
         """The words that name analyses; options that only an analysis brings, and their values, stand among them."""
@@ -46,6 +47,12 @@ class _Peeked:
             self.plugins.probes.find(word)
         known = [word for word in words if self.plugins.probes.providers(word.rpartition(":")[2])]
         return known or [part.name for part in (self.base.analyses if self.base else ())]
+
+    def _models(self, words: Any) -> tuple[str, ...]:
+        """The models that are typed; without any, and without a plan, those that come with vitan."""
+        if isinstance(words, (list, tuple)) and words:
+            return tuple(words)
+        return () if self.base else tuple(self.plugins.embedded())
 
     def parts(self) -> list[Part]:
         """Whatever brings options of its own."""
@@ -98,14 +105,15 @@ def _split(ctx: click.Context, param: click.Parameter, value: str | None) -> tup
     multiple=True,
     metavar="MODEL",
     shell_complete=complete_models,
-    help="Model by name (dino-B16, timm:NAME, open_clip:NAME); repeat it for several, one pass each.",
+    help="Model by name (dino-B16, timm:NAME, open_clip:NAME); repeat it for several, one pass each.  "
+    "[default: those that come with vitan]",
 )
 @click.option(
     "-d",
     "--dataset",
     metavar="DATASET",
     shell_complete=complete_datasets,
-    help="Dataset by name, or a folder of pictures.  [default: samples]",
+    help="Dataset by name, or a folder of pictures.  [default: what the models were made for, or samples]",
 )
 @data_root_option
 @click.option(
@@ -179,13 +187,15 @@ def run(
     typed = {option: given.pop(str(option.name)) for option in brought}
     request = Request(
         analyses=analyses or peeked.analyses,
-        models=models,
+        models=peeked.models,
         dataset=peeked.dataset,
         weights=weights,
         options=_by_part(typed),
         settings={name: value for name, value in given.items() if value is not None},
     )
     asked, progress = assemble(request, peeked.base), reporter()
+    if peeked.models and not models:
+        progress.note(f"no --model: {', '.join(peeked.models)}, on {peeked.dataset['name']}")
     try:
         with redirect_stdout(sys.stderr):  # what a plugin prints is no part of what is read from stdout
             found = api.run_plan(

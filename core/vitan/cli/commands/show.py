@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         ModelCatalog,
         ModelSpec,
         ProbeSpec,
+        RecipeSpec,
         Spec,
         WeightSource,
     )
@@ -41,7 +42,7 @@ _About = dict[str, Any]
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def show(ctx: click.Context, name: str, as_json: bool) -> None:
-    """Tell everything about a model, an analysis or a dataset."""
+    """Tell everything about a model, an analysis, a dataset or a recipe."""
     found = list(_find(plugins_of(ctx), name))
     if as_json:
         click.echo(json.dumps(found, indent=2, default=str))
@@ -66,6 +67,7 @@ def _find(plugins: Plugins, name: str) -> Iterator[_About]:
         ("analysis", plugins.probes, _analysis),
         ("dataset", plugins.datasets, _dataset),
         ("importer", plugins.importers, _importer),
+        ("recipe", plugins.recipes, _recipe),
     )
     bare = name.rpartition(":")[2]
     there = [each for each in kinds if each[1].providers(bare)]
@@ -131,6 +133,19 @@ def _metric(metric: Metric) -> _About:
 
 def _importer(spec: ImporterSpec) -> _About:
     return {**_common(spec), "reads": spec.files, "use": f"vitan import FOLDER --importer {spec.name}"}
+
+
+def _recipe(spec: RecipeSpec) -> _About:
+    from ... import api
+
+    plan = api.read_plan(spec.plan)
+    return {
+        **_common(spec),
+        "analyses": [part.name for part in plan.analyses],
+        "models": [part.name for part in plan.models],
+        "dataset": plan.dataset.name,
+        "use": f"vitan run --plan {spec.plan}",
+    }
 
 
 def _dataset(spec: DatasetSpec) -> _About:

@@ -75,21 +75,21 @@ def table(
     if as_json:
         click.echo(json.dumps([_as_dict(best) for best in found], indent=2))
         return
-    for i, line in enumerate(_lines(found)):
-        click.echo("\n" * bool(i and not line.startswith(" ")) + line)
+    for line in best_table(found):
+        click.echo(line)
 
 
 def _untrained(plugins: Plugins) -> set[str]:
     return {spec.name for _, spec in plugins.models if spec.untrained}
 
 
-def _lines(found: Sequence[Best]) -> Iterator[str]:
+def best_table(found: Sequence[Best]) -> Iterator[str]:
     """A table for each analysis, dataset, view and protocol: a row for each metric, k and model."""
     from ...results.best import differing
 
     ordered = sorted(found, key=lambda best: best.task[:4])  # stable: metrics stay in their order
-    for (analysis, dataset, view, protocol), group in groupby(ordered, key=lambda best: best.task[:4]):
-        yield f"{analysis} · {dataset} · {view} view · protocol {protocol} · blocks count from 0"
+    for i, ((analysis, dataset, view, protocol), group) in enumerate(groupby(ordered, key=lambda best: best.task[:4])):
+        yield "\n" * bool(i) + f"{analysis} · {dataset} · {view} view · protocol {protocol} · blocks count from 0"
         by_task: dict[Task, list[Best]] = {}
         for best in group:
             by_task.setdefault(best.task, []).append(best)
