@@ -236,9 +236,13 @@ class ImporterSpec(Spec):
 
 @dataclass(frozen=True, kw_only=True)
 class RecipeSpec(Spec):
-    """A whole run that answers a question: ``plan`` is the file, as ``vitan run --plan`` takes it."""
+    """A whole run that answers a question: ``plan`` is the file, as ``vitan run --plan`` takes it.
+
+    ``records`` is the table of what it gave its author, for ``vitan table --against NAME``.
+    """
 
     plan: Path
+    records: Path | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -96,13 +96,15 @@ def read_records(root: Path) -> tuple[Record, ...]:
     paths = _glob(root, "*", "*", "*", RECORDS)
     if not paths:
         raise StoreError(f"{root} holds no results; 'vitan run' or 'vitan import' makes some")
-    records: list[Record] = []
-    for path in paths:
-        try:
-            records += from_csv(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise StoreError(f"{path}: not a table of records ({error}); run it again") from error
-    return tuple(records)
+    return tuple(record for path in paths for record in read_table(path))
+
+
+def read_table(path: Path) -> tuple[Record, ...]:
+    """The records of one file; raises ``StoreError`` for one that is none."""
+    try:
+        return from_csv(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise StoreError(f"{path}: not a table of records ({error}); run it again") from error
 
 
 def write_root(root: Path) -> Path:

@@ -53,3 +53,33 @@ def test_json_has_all_that_could_differ(bare: Any, tmp_path: Path) -> None:
     write(curve(options="k=1"), tmp_path)
     (row,) = json.loads(bare("table", tmp_path, "--json").out)
     assert (row["n"], row["options"], row["weights"], row["fingerprint"]) == (40, "k=1", "1" * 64, "f" * 32)
+
+
+RECIPES = """
+from pathlib import Path
+from vitan import RecipeSpec, hookimpl
+
+
+@hookimpl
+def vitan_recipes():
+    yield RecipeSpec(name="corpus", summary="known", plan=Path({plan!r}), records=Path({records!r}))
+    yield RecipeSpec(name="bare", summary="not run yet", plan=Path({plan!r}))
+"""
+
+
+def test_other_results_stand_beside_ones_own(bare: Any, tmp_path: Path) -> None:
+    """Those of a recipe or of a folder, of the same analysis and dataset alone."""
+    own, others, plugin = tmp_path / "own", tmp_path / "others", tmp_path / "recipes.py"
+    write(curve(), own)
+    write([*curve(model="b-B16"), *curve(model="b-B16", analysis="retrieval"), *curve(model="c", dataset="x")], others)
+    (records,) = others.glob("*/*/*/records.csv")
+    plugin.write_text(RECIPES.format(plan=str(tmp_path / "plan.yaml"), records=str(records)))
+    for against in ("corpus", others):
+        out = bare("-p", plugin, "table", own, "--against", against).out
+        assert [line.split()[2] for line in out.splitlines()[2:]] == ["a-B16", "b-B16"]
+    for against, part in (("bare", "vitan show bare"), ("nowhere", "(corpus)")):
+        ran = bare("-p", plugin, "table", own, "--against", against)
+        assert (ran.code, part in ran.err) == (2, True)
+    write(curve(dataset="elsewhere"), tmp_path / "other")
+    ran = bare("-p", plugin, "table", tmp_path / "other", "--against", "corpus")
+    assert "nothing of the same analysis and dataset; it has knn on dots" in ran.err

@@ -15,6 +15,7 @@ from ..app import complete_files, plugins_of
 from ..text import columns, number
 
 if TYPE_CHECKING:
+    from ...analysis.records import Record
     from ...registry.plugins import Plugins
     from ...results.best import Best, Task
 
@@ -36,6 +37,11 @@ _DIFFERING = {"n": ("n", None), "fingerprint": ("images", 8), "options": ("optio
     is_flag=True,
     help="As in the published tables: untrained models by the mean of their first ten blocks.",
 )
+@click.option(
+    "--against",
+    metavar="RECIPE|PATH",
+    help="Lay other results beside them: those of a recipe, such as corpus, or below a folder.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def table(
@@ -44,6 +50,7 @@ def table(
     analyses: tuple[str, ...],
     metrics: tuple[str, ...],
     like_published: bool,
+    against: str | None,
     as_json: bool,
 ) -> None:
     """Tell, from the records below RESULTS, which block of a model is best for a task.
@@ -58,7 +65,9 @@ def table(
     from ...results.best import as_published, best_blocks, select
     from ...results.folder import read_records
 
-    records: Any = read_records(results)
+    records = list(read_records(results))
+    if against:
+        records += _beside(records, _others(against, plugins_of(ctx)), against)
     every = best_blocks(as_published(records, _untrained(plugins_of(ctx))) if like_published else records)
     found = select(every, metrics, analyses)
     if not every:
@@ -77,6 +86,36 @@ def table(
         return
     for line in best_table(found):
         click.echo(line)
+
+
+def _others(against: str, plugins: Plugins) -> tuple[Record, ...]:
+    """The records of a recipe, or below a folder."""
+    from ...errors import UsageError
+    from ...results.folder import read_records, read_table
+
+    if plugins.recipes.providers(against.rpartition(":")[2]):
+        recipe = plugins.recipes.get(against)
+        if recipe.records is None:
+            raise UsageError(f"--against {against}: this recipe comes without results; 'vitan show {against}' runs it")
+        return read_table(recipe.records)
+    if not Path(against).is_dir():
+        known = ", ".join(spec.name for _, spec in plugins.recipes if spec.records)
+        raise UsageError(f"--against {against}: neither a folder of results nor a recipe with some ({known or 'none'})")
+    return read_records(Path(against))
+
+
+def _beside(records: Sequence[Record], others: Sequence[Record], against: str) -> list[Record]:
+    """Of the others those that can stand beside the records: of the same analysis and dataset."""
+    from ...errors import UsageError
+
+    here = {(record.analysis, record.dataset) for record in records}
+    found = [record for record in others if (record.analysis, record.dataset) in here]
+    if not found:
+        there = sorted({f"{record.analysis} on {record.dataset}" for record in others})
+        raise UsageError(
+            f"--against {against}: it has nothing of the same analysis and dataset; it has {', '.join(there)}"
+        )
+    return found
 
 
 def _untrained(plugins: Plugins) -> set[str]:
