@@ -318,6 +318,14 @@ def test_an_open_clip_tower_is_described_by_open_clips_own_record() -> None:
     assert plain == HubSource(repo=repository, file="open_clip_pytorch_model.bin")
 
 
+def test_a_tower_is_built_without_a_warning_of_missing_weights(
+    towers: Any, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    open_clips.build_tower("vitan-test-plain")
+    assert caplog.records == []
+    assert capfd.readouterr() == ("", "")
+
+
 def test_a_name_with_a_slash_is_the_same() -> None:
     assert model("open_clip:ViT-B/32/laion2b_s34b_b79k").name == "open_clip:ViT-B-32/laion2b_s34b_b79k"
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import logging
 import posixpath
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -60,9 +62,21 @@ def spec(name: str) -> ModelSpec:
 
 def build_tower(architecture: str) -> nn.Module:
     """The image tower without weights; where open_clip wraps a timm model, that model."""
-    visual = open_clip.create_model(architecture, pretrained=None).visual
+    with _quiet():
+        visual = open_clip.create_model(architecture, pretrained=None).visual
     tower: nn.Module = getattr(visual, "trunk", visual)
     return tower
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without open_clip's warning that there are no weights: they come from vitan."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)
 
 
 def image_tower(state: StateDict, *, prefix: str) -> StateDict:

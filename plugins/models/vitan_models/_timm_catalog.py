@@ -165,10 +165,16 @@ def _config(name: str) -> Any:
 def _meant(name: str) -> list[str]:
     """Models with tags that a name of another spelling may mean, such as ``dinov2-B14``; timm's default tags first."""
     known = [full for family in FAMILIES for full in timm.list_models(module=family, pretrained=True)]
-    known.sort(key=lambda full: timm.get_pretrained_cfg(full.partition(".")[0]).tag != full.partition(".")[2])
+    known.sort(key=_is_default, reverse=True)
     owner = read_name(name).owner
     tags = frozenset({_TAGS.get(owner, owner)} - {""})
     return list(islice(filter(_is_served, same_model(name, known, tags)), 3))
+
+
+def _is_default(full: str) -> bool:
+    architecture, _, tag = full.partition(".")
+    config: Any = timm.get_pretrained_cfg(architecture)
+    return config is not None and config.tag == tag
 
 
 def _is_served(full: str) -> bool:
