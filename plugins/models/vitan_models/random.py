@@ -62,15 +62,22 @@ def vitan_models() -> Iterator[ModelSpec]:
 
 
 def build_untrained(architecture: str, seed: int = SEED, **changes: int) -> nn.Module:
-    """A timm ViT with initial weights that depend on the seed and on each parameter's name alone.
-
-    They are the usual ones (normal with standard deviation 0.02, cut at two of them; biases 0, norms 1), drawn here, so
-    that neither timm's version nor the global random numbers have a say; the latter are left as they were.
-    """
+    """A timm ViT with the weights of ``initialise``; the global random numbers are left as they were."""
     import torch
 
     with torch.random.fork_rng(devices=[]):
         model = build_vit(architecture, **changes)
+    return initialise(model, seed)
+
+
+def initialise(model: nn.Module, seed: int = SEED) -> nn.Module:
+    """Give a ViT initial weights that depend on the seed and on each parameter's name alone.
+
+    They are the usual ones (normal with standard deviation 0.02, cut at two of them; biases 0, norms 1), drawn here, so
+    that neither timm's version nor the global random numbers have a say.
+    """
+    import torch
+
     for name, parameter in model.named_parameters():
         if parameter.is_meta:  # only the structure is wanted
             continue
