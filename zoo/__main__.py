@@ -1,4 +1,4 @@
-"""``python -m zoo render``, then ``python -m zoo train NAME`` for each model, then ``python -m zoo finish``."""
+"""``python -m zoo render``, then ``train NAME`` for each model, then ``finish`` and ``measure``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from pathlib import Path
 import click
 import torch
 
+from .finishing import finish
 from .knn import top1
+from .measuring import measure
 from .objectives import OBJECTIVES
 from .training import tail, train
 from .world import load, render
@@ -48,6 +50,20 @@ def look(folder: Path, name: str) -> None:
         state = torch.load(path, weights_only=True)
         if "objective" not in state:
             click.echo(f"{name} {path.stem} {json.dumps(top1(state))}")
+
+
+@zoo.command("finish")
+@click.pass_obj
+def finish_(folder: Path) -> None:
+    """Write the weights and cards of all models that are trained, into the package."""
+    click.echo(f"finished: {', '.join(finish(folder))}")
+
+
+@zoo.command("measure")
+def measure_() -> None:
+    """Measure the shipped models on worlds that they have not seen, and write it beside their cards."""
+    torch.set_num_threads(1)
+    measure()
 
 
 if __name__ == "__main__":

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 
 import torch
-from torch import Tensor, nn
+from timm.models.vision_transformer import VisionTransformer
+from torch import Tensor
 from torch.nn import functional as F
 from torchvision.transforms.functional import normalize, pil_to_tensor
 
@@ -21,19 +23,26 @@ def top1(state: Mapping[str, Tensor], per_class: int = 20) -> dict[str, float]:
     """The share of queries whose nearest picture of the bank is of their class, in percent, by CLS and mean patch."""
     trunk = build().eval()
     trunk.load_state_dict(dict(state))
-    dataset = Shapes(ShapesOptions(per_class=per_class, seed=HELD_OUT))
-    samples = [dataset[index] for index in range(len(dataset))]
-    view = Crop(SIZE)
-    pixels = torch.stack([pil_to_tensor(view.place(sample.image)[0]) for sample in samples])
-    tokens = _tokens(trunk, normalize(pixels.float() / 255, list(MEAN), list(STD)))
-    labels = torch.tensor([sample.label for sample in samples])
-    query = torch.tensor([sample.role == "query" for sample in samples])
+    pixels, labels, query = _held_out(per_class)
+    tokens = _tokens(trunk, pixels)
     features = {"cls": tokens[:, 0], "patches": tokens[:, 1:].mean(1)}
     return {name: _share(rows, labels, query) for name, rows in features.items()}
 
 
-def _tokens(trunk: nn.Module, pixels: Tensor) -> Tensor:
-    return torch.cat([trunk.forward_features(part) for part in pixels.split(64)])  # type: ignore[operator]
+@cache
+def _held_out(per_class: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Pictures, their classes, and which of them are queries."""
+    dataset = Shapes(ShapesOptions(per_class=per_class, seed=HELD_OUT))
+    samples = [dataset[index] for index in range(len(dataset))]
+    view = Crop(SIZE)
+    pixels = torch.stack([pil_to_tensor(view.place(sample.image)[0]) for sample in samples])
+    labels = torch.tensor([sample.label for sample in samples])
+    query = torch.tensor([sample.role == "query" for sample in samples])
+    return normalize(pixels.float() / 255, list(MEAN), list(STD)), labels, query
+
+
+def _tokens(trunk: VisionTransformer, pixels: Tensor) -> Tensor:
+    return torch.cat([trunk.forward_features(part) for part in torch.split(pixels, 64)])
 
 
 def _share(rows: Tensor, labels: Tensor, query: Tensor) -> float:

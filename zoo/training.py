@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from timm.optim import create_optimizer_v2
-from timm.scheduler import CosineLRScheduler
+from timm.optim import create_optimizer_v2  # type: ignore[attr-defined]
+from timm.scheduler.cosine_lr import CosineLRScheduler
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, RandomSampler
 
@@ -54,7 +54,7 @@ def train(name: str, pictures: Pictures, folder: Path, recipe: Recipe | None = N
         warmup_prefix=True, t_in_epochs=False,
     )  # fmt: skip
     folder.mkdir(parents=True, exist_ok=True)
-    state, log = folder / "checkpoint.pt", _log_of(folder)
+    state, log = folder / "checkpoint.pt", log_of(folder)
     done = _go_on(state, objective, optimiser) if state.exists() else 0
     log = [row for row in log if row["step"] <= done]
     began = time.process_time() - (log[-1]["seconds"] if log else 0)
@@ -107,7 +107,8 @@ def _go_on(path: Path, objective: Objective, optimiser: Any) -> int:
     return int(found["step"])
 
 
-def _log_of(folder: Path) -> list[dict[str, float]]:
+def log_of(folder: Path) -> list[dict[str, float]]:
+    """The log that a training has written into its folder; empty before that."""
     path = folder / "log.json"
     rows: list[dict[str, float]] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
     return rows

@@ -17,9 +17,9 @@ from torch import Tensor
 from vitan_datasets.shapes.pictures import Shapes, ShapesOptions
 
 #: Seeds of worlds: those from 0 to 9 are for evaluation, and never trained on.
-TRAINING, HELD_OUT = range(100, 115), 7
+TRAINING, HELD_OUT, MEASURED = range(100, 115), 7, 8
 #: Pictures of each class in a world; their longer side when drawn, and the side of the squares that are kept.
-PER_CLASS, DRAWN, KEPT = 96, 128, 80
+PER_CLASS, DRAWN, KEPT_SIDE = 96, 128, 80
 
 
 @dataclass(frozen=True)
@@ -62,13 +62,14 @@ def _world(seed: int) -> tuple[npt.NDArray[np.uint8], list[int], list[list[str]]
     dataset = Shapes(ShapesOptions(per_class=PER_CLASS, size=DRAWN, seed=seed))
     samples = [dataset[index] for index in range(len(dataset))]
     pixels = np.stack([_square(sample.image) for sample in samples])
-    return pixels, [int(sample.label or 0) for sample in samples], [list(sample.extra["captions"]) for sample in samples]
+    labels = [int(sample.label or 0) for sample in samples]
+    return pixels, labels, [list(sample.extra["captions"]) for sample in samples]
 
 
 def _square(image: Image.Image) -> npt.NDArray[np.uint8]:
-    """The middle of a picture, the short side brought to ``KEPT`` pixels, (3, side, side)."""
+    """The middle of a picture, the short side brought to ``KEPT_SIDE`` pixels, (3, side, side)."""
     short = min(image.size)
-    width, height = (round(KEPT * side / short) for side in image.size)
-    left, top = (width - KEPT) // 2, (height - KEPT) // 2
-    seen = image.resize((width, height), Image.Resampling.BICUBIC).crop((left, top, left + KEPT, top + KEPT))
+    width, height = (round(KEPT_SIDE * side / short) for side in image.size)
+    left, top = (width - KEPT_SIDE) // 2, (height - KEPT_SIDE) // 2
+    seen = image.resize((width, height), Image.Resampling.BICUBIC).crop((left, top, left + KEPT_SIDE, top + KEPT_SIDE))
     return np.asarray(seen).transpose(2, 0, 1)

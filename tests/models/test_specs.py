@@ -72,7 +72,8 @@ def hubs(name: Any) -> Any:
 
 def test_no_configuration_is_missing() -> None:
     families = {"dino", "clip", "mae", "timm", "moco", "beit"}
-    assert {spec.name for _, spec in installed().models if spec.family in families} == set(NAMES)
+    found = {spec.name for _, spec in installed().models if spec.family in families}
+    assert {name for name in found if not name.startswith("tiny-")} == set(NAMES)
 
 
 @pytest.mark.parametrize("row", ROWS, ids=NAMES)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import ClassVar
 
 import torch
+from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 from torchvision.transforms import v2
 
@@ -32,9 +34,10 @@ class Objective(nn.Module, ABC):
     """One way to train the trunk. ``trunk`` is the encoder that is shipped in the end."""
 
     recipe: ClassVar[Recipe]
-    #: What is trained on, in a sentence, with the paper; and what is smaller or otherwise than there.
+    #: What is trained on, with the paper; what is smaller or otherwise than there; and what to beware of.
     about: ClassVar[str]
     differs: ClassVar[str]
+    weak: ClassVar[str]
 
     def __init__(self, pictures: Pictures) -> None:
         super().__init__()
@@ -42,7 +45,7 @@ class Objective(nn.Module, ABC):
         self.online = build(dynamic_img_size=True)
 
     @property
-    def trunk(self) -> nn.Module:
+    def trunk(self) -> VisionTransformer:
         """The encoder that is shipped: the one that the optimiser moves, unless the paper takes another."""
         return self.online
 
@@ -52,7 +55,7 @@ class Objective(nn.Module, ABC):
 
     @abstractmethod
     def loss(self, views: Sequence[Tensor], index: Sequence[int]) -> Tensor:
-        """The loss of a batch: every view of all its pictures, (picture, 3, side, side), and which pictures they are."""
+        """The loss of a batch: each view of all its pictures, (picture, 3, side, side), and which pictures they are."""
 
     def after_step(self, progress: float) -> None:
         """What follows an optimiser step; ``progress`` goes from 0 to 1."""
@@ -75,7 +78,7 @@ def crops(side: int, scale: tuple[float, float], *, colours: float = 0.4, blur: 
 def head(*widths: int, norm: bool = False, last_norm: bool = False) -> nn.Sequential:
     """A perceptron of these widths; with ``norm`` batch norms and ReLU between its layers, GELU without."""
     layers: list[nn.Module] = []
-    for i, (before, after) in enumerate(zip(widths, widths[1:], strict=False)):
+    for i, (before, after) in enumerate(pairwise(widths)):
         last = i == len(widths) - 2
         layers.append(nn.Linear(before, after, bias=not norm))
         if not last:
@@ -85,9 +88,9 @@ def head(*widths: int, norm: bool = False, last_norm: bool = False) -> nn.Sequen
     return nn.Sequential(*layers)
 
 
-def cls_of(trunk: nn.Module, pixels: Tensor) -> Tensor:
+def cls_of(trunk: VisionTransformer, pixels: Tensor) -> Tensor:
     """CLS after the last norm, (picture, channel)."""
-    tokens: Tensor = trunk.forward_features(pixels)  # type: ignore[operator]  # of timm's class
+    tokens: Tensor = trunk.forward_features(pixels)
     return tokens[:, 0]
 
 
@@ -96,5 +99,5 @@ def follow(average: nn.Module, online: nn.Module, momentum: float) -> None:
     """Move an exponential average of weights towards those that are trained."""
     for mine, theirs in zip(average.parameters(), online.parameters(), strict=True):
         mine.lerp_(theirs, 1 - momentum)
-    for mine, theirs in zip(average.buffers(), online.buffers(), strict=True):
-        mine.copy_(theirs)
+    for kept, new in zip(average.buffers(), online.buffers(), strict=True):
+        kept.copy_(new)

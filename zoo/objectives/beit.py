@@ -30,6 +30,11 @@ class Beit(Objective):
         "the tokenizer is no trained dVAE but k-means: 512 clusters of 8 x 8 patches in their first 32 whitened "
         "principal directions; absolute positions, as the trunk is a plain ViT"
     )
+    weak = "its words are colours and edges, and nothing asks CLS to tell pictures apart: look at the patches"
+
+    shift: Tensor
+    turn: Tensor
+    vocabulary: Tensor
 
     def __init__(self, pictures: Pictures) -> None:
         super().__init__(pictures)
@@ -49,9 +54,9 @@ class Beit(Objective):
         """Cross entropy over the hidden patches."""
         pixels, trunk = views[0], self.online
         hidden = torch.stack([block_mask(_GRID, _HIDDEN) for _ in range(len(pixels))])
-        patches = trunk.patch_embed(pixels)  # type: ignore[operator]  # of timm's class
-        patches = torch.where(hidden.unflatten(1, (_GRID, _GRID)).unsqueeze(-1), self.hidden, patches)
-        tokens = trunk.norm(trunk.blocks(trunk._pos_embed(patches)))  # type: ignore[operator]
+        patches = trunk.patch_embed(pixels)
+        patches = torch.where(hidden.view(-1, _GRID, _GRID, 1), self.hidden, patches)
+        tokens = trunk.norm(trunk.blocks(trunk._pos_embed(patches)))
         return F.cross_entropy(self.to_words(tokens[:, 1:][hidden]), self.words(pixels)[hidden])
 
     def words(self, pixels: Tensor) -> Tensor:

@@ -20,7 +20,10 @@ class Clip(Objective):
 
     recipe = Recipe(steps=1500, batch=128, rate=1e-3)
     about = "which caption of the batch is the picture's, and which picture the caption's (CLIP, arXiv:2103.00020)"
-    differs = "words instead of byte pairs, a text tower of 2 layers, batches of 128, one of the two longer captions by lot"
+    differs = (
+        "words instead of byte pairs, a text tower of 2 layers, batches of 128, one of the two longer captions by lot"
+    )
+    weak = "captions follow a pattern, so that some of a batch are alike and yet count as wrong answers"
 
     def __init__(self, pictures: Pictures) -> None:
         super().__init__(pictures)

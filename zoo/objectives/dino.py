@@ -1,4 +1,4 @@
-"""Self-distillation: a student agrees with the average of its past selves (DINO, Caron et al. 2021, arXiv:2104.14294)."""
+"""Self-distillation: a student agrees with its own moving average (DINO, Caron et al. 2021, arXiv:2104.14294)."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 
 import torch
+from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -25,6 +26,9 @@ class Dino(Objective):
     recipe = Recipe(steps=700, batch=96, rate=1e-3)
     about = "self-distillation between crops, with centring and sharpening (DINO, arXiv:2104.14294)"
     differs = "4 small crops of 32 px, 1024 prototypes; the teacher's trunk is the model, as published"
+    weak = "three passes over the pictures, where the paper has hundreds"
+
+    centre: Tensor
 
     def __init__(self, pictures: Pictures) -> None:
         super().__init__(pictures)
@@ -37,7 +41,7 @@ class Dino(Objective):
         self._small = crops(SIDE // 2, (0.1, 0.4), blur=True)
 
     @property
-    def trunk(self) -> nn.Module:
+    def trunk(self) -> VisionTransformer:
         """The teacher's."""
         return self.teacher
 

@@ -22,6 +22,7 @@ class Mae(Objective):
     recipe = Recipe(steps=3000, batch=128, rate=1.5e-3)
     about = "the pixels of three quarters of the patches, each normalised, from the rest (MAE, arXiv:2111.06377)"
     differs = "learned instead of fixed positions; a decoder of 2 layers, 64 wide"
+    weak = "nothing asks CLS to tell pictures apart: look at the patches"
 
     def __init__(self, pictures: Pictures) -> None:
         super().__init__(pictures)
@@ -50,14 +51,16 @@ class Mae(Objective):
         wanted = (wanted - wanted.mean(-1, keepdim=True)) / (wanted.var(-1, keepdim=True) + 1e-6).sqrt()
         off = (made - wanted).square().mean(-1)
         hidden = torch.ones_like(off).scatter(1, kept, 0.0)
-        return (off * hidden).sum() / hidden.sum()
+        loss: Tensor = (off * hidden).sum() / hidden.sum()
+        return loss
 
     def _encode(self, pixels: Tensor, kept: Tensor) -> Tensor:
         """The trunk's tokens of CLS and of the patches that are kept."""
         trunk = self.online
-        tokens = trunk._pos_embed(trunk.patch_embed(pixels))  # type: ignore[operator]  # of timm's class
+        tokens = trunk._pos_embed(trunk.patch_embed(pixels))
         patches = tokens[:, 1:].gather(1, _each(kept, WIDTH))
-        return trunk.norm(trunk.blocks(torch.cat([tokens[:, :1], patches], 1)))  # type: ignore[operator,no-any-return]
+        encoded: Tensor = trunk.norm(trunk.blocks(torch.cat([tokens[:, :1], patches], 1)))
+        return encoded
 
 
 def _each(index: Tensor, width: int) -> Tensor:

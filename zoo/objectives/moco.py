@@ -22,10 +22,11 @@ class Moco(Objective):
     recipe = Recipe(steps=800, batch=128, rate=1e-3, decay=0.1)
     about = "two crops of a picture against those of all others of the batch (MoCo v3, arXiv:2104.02057)"
     differs = "batches of 128 instead of 4096, narrower heads; the patch projection is frozen, as published"
+    weak = "five passes over the pictures; few wrong answers to be told from"
 
     def __init__(self, pictures: Pictures) -> None:
         super().__init__(pictures)
-        self.online.patch_embed.requires_grad_(False)  # type: ignore[union-attr]  # of timm's class
+        self.online.patch_embed.requires_grad_(False)
         self.projector = head(WIDTH, _HIDDEN, _HIDDEN, _JOINT, norm=True, last_norm=True)
         self.predictor = head(_JOINT, _HIDDEN, _JOINT, norm=True)
         self.slow, self.slow_projector = copy.deepcopy(self.online), copy.deepcopy(self.projector)

@@ -67,10 +67,11 @@ def build_untrained(architecture: str, seed: int = SEED, **changes: int) -> nn.M
 
     with torch.random.fork_rng(devices=[]):
         model = build_vit(architecture, **changes)
-    return initialise(model, seed)
+    initialise(model, seed)
+    return model
 
 
-def initialise(model: nn.Module, seed: int = SEED) -> nn.Module:
+def initialise(model: nn.Module, seed: int = SEED) -> None:
     """Give a ViT initial weights that depend on the seed and on each parameter's name alone.
 
     They are the usual ones (normal with standard deviation 0.02, cut at two of them; biases 0, norms 1), drawn here, so
@@ -88,7 +89,6 @@ def initialise(model: nn.Module, seed: int = SEED) -> nn.Module:
         generator = torch.Generator().manual_seed(_seed_of(f"{seed} {name}"))
         torch.nn.init.trunc_normal_(values, std=0.02, a=-0.04, b=0.04, generator=generator)
         parameter.data.copy_(values)
-    return model
 
 
 def build_noise(seed: int = SEED) -> nn.Module:
