@@ -7,7 +7,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 RUN := OMP_WAIT_POLICY=passive $(BIN)/python -m
 BENCHMARKS := $(addprefix bench-,attention cka keypoints video neighbours objects)
 
-.PHONY: demo test golden fuzz kill oldest lint docs docs/cli.md docs/results.md bench $(BENCHMARKS) check check-example check-wheel clean
+.PHONY: demo test golden fuzz kill oldest lint docs docs/cli.md docs/results.md docs/zoo.md bench $(BENCHMARKS) check check-example check-wheel clean
 
 demo: $(VENV)/.demo  ## a real model on real photographs: a table and pictures in results/
 	$(BIN)/vitan run attention attention-maps --model saliency-S14 --output results
@@ -43,6 +43,9 @@ docs/cli.md: $(VENV)/.installed  ## the reference of the command line, from the 
 
 docs/results.md: $(VENV)/.installed  ## columns and metrics, from the specs
 	$(BIN)/python docs/write_results.py
+
+docs/zoo.md: $(VENV)/.installed  ## the tiny models, from their cards
+	$(BIN)/python docs/write_zoo.py
 
 bench: $(BENCHMARKS)  ## what the analyses cost, or one with bench-NAME; prints ratios, asserts nothing
 

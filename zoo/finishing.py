@@ -18,7 +18,7 @@ from vitan_models.tiny import CARDS, WEIGHTS, build
 from .knn import top1
 from .objectives import OBJECTIVES
 from .training import KEPT, SEED, log_of, tail
-from .world import DRAWN, HELD_OUT, KEPT_SIDE, PER_CLASS, TRAINING, load
+from .world import DRAWN, HELD_OUT, KEPT_SIDE, MEASURED, PER_CLASS, TRAINING, load
 
 
 def finish(folder: Path, cards: Path = CARDS, weights: Path = WEIGHTS) -> list[str]:
@@ -39,6 +39,7 @@ def finish(folder: Path, cards: Path = CARDS, weights: Path = WEIGHTS) -> list[s
         },
         "made_with": {"torch": torch.__version__.partition("+")[0], "timm": timm.__version__},
         "neighbours_on": HELD_OUT,
+        "measured_on": MEASURED,
         "random": {"neighbours": top1(build().state_dict())},
         "models": {name: card(name, folder / name, weights) for name in done},
         "measured": before.get("measured", {}),
@@ -79,6 +80,7 @@ def _file(name: str, when: str, folder: Path, weights: Path, steps: int) -> dict
     save_file(
         half, path, {"model": f"tiny-{name}, step {step} of {steps}"}
     )  # one entry: the order of more is by chance
+    path.chmod(0o644)  # safetensors lets nobody else read it, and a package keeps that
     return {
         "name": path.name,
         "sha256": file_sha256(path),

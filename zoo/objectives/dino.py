@@ -26,7 +26,9 @@ class Dino(Objective):
     recipe = Recipe(steps=700, batch=96, rate=1e-3)
     about = "self-distillation between crops, with centring and sharpening (DINO, arXiv:2104.14294)"
     differs = "4 small crops of 32 px, 1024 prototypes; the teacher's trunk is the model, as published"
-    weak = "three passes over the pictures, where the paper has hundreds"
+    weak = (
+        "few passes over the pictures, where the paper has hundreds; its loss moves with its centre, and tells little"
+    )
 
     centre: Tensor
 

@@ -22,7 +22,7 @@ class Moco(Objective):
     recipe = Recipe(steps=800, batch=128, rate=1e-3, decay=0.1)
     about = "two crops of a picture against those of all others of the batch (MoCo v3, arXiv:2104.02057)"
     differs = "batches of 128 instead of 4096, narrower heads; the patch projection is frozen, as published"
-    weak = "five passes over the pictures; few wrong answers to be told from"
+    weak = "few passes over the pictures, and few wrong answers to tell the right one from"
 
     def __init__(self, pictures: Pictures) -> None:
         super().__init__(pictures)

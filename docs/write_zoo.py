@@ -1,0 +1,150 @@
+"""Write docs/zoo.md: the tiny models that come with vitan, from their cards."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from vitan_models import tiny
+
+PAGE = Path(__file__).with_name("zoo.md")
+
+HEAD = """\
+# The zoo: one tiny ViT, trained in six ways
+
+Weights that come with vitan, so that nothing has to be fetched before the first question can be asked:
+
+    vitan run attention cka -m tiny-dino -m tiny-mae -m tiny-random -d shapes
+
+One architecture (timm's class, {blocks} blocks of {width} channels and {heads} heads, patch {patch} at {size} px, CLS,
+learned positions), the same initial weights, the same pictures, and six objectives, each with its own views and length.
+`tiny-random` is what all of them began with. After a tenth of its training each is at hand too:
+
+    vitan run attention -m tiny:dino-tenth -m tiny-dino -d shapes
+
+**They are toys.** They have seen the drawn world of `shapes` and nothing else, for minutes on one core. They show what
+an analysis does and how objectives part ways; what they say of photographs, or of the published models, is nothing.
+
+This page is written from their cards by `make docs/zoo.md`.
+
+## The pictures
+
+{pictures} drawn pictures of `shapes`, seeds {first} to {last}, {per_class} of each kind in a world, drawn at {drawn} px
+and kept as squares of {kept} px. Seeds 0 to 9 are for evaluation and were never trained on.
+"""
+
+_TASKS = {
+    "k-NN": "`knn`: top-1 in percent, k = 20, CLS",
+    "classes": "`clustering`: NMI of CLS with the kinds",
+    "objects": "`segments`: NMI of the mean patch of each object with its kind",
+    "key points": "`keypoints`: PCK at 0.1, in percent",
+    "saliency": "`saliency`: IoU of the best fixed head of CLS",
+    "video": "`video-segmentation`: J & F on `shapes-video`",
+}
+_MEASURED = """\
+## What they can do
+
+On worlds that none of them has seen (seed {seed}), each at its best block, which is in brackets. The first line is the
+floor.
+"""
+_AGAIN = """\
+## Making them again
+
+    python -m zoo render
+    python -m zoo train dino
+    python -m zoo finish
+    python -m zoo measure
+
+in a clone of the repository; `train` for each of the six, {longest} minutes of one core at most. It goes on where it
+was stopped. The objectives are in `zoo/objectives`, a file each.
+"""
+
+
+def page() -> str:
+    """The whole page."""
+    content = json.loads(tiny.CARDS.read_text(encoding="utf-8"))
+    return "\n".join(
+        [_head(content["data"]), *_measured(content), *_trainings(content), *_cards(content), *_end(content)]
+    )
+
+
+def _head(data: Mapping[str, Any]) -> str:
+    first, last = data["seeds"]
+    sizes = {"blocks": tiny.DEPTH, "width": tiny.WIDTH, "heads": tiny.HEADS, "patch": tiny.PATCH, "size": tiny.SIZE}
+    counts = {key: data[key] for key in ("pictures", "per_class", "drawn", "kept")}
+    return HEAD.format(**sizes, **counts, first=first, last=last)
+
+
+def _measured(content: Mapping[str, Any]) -> Iterator[str]:
+    if not content["measured"]:
+        return
+    yield _MEASURED.format(seed=content["measured_on"])
+    yield f"| model | {' | '.join(_TASKS)} |"
+    yield "|---|" + "---|" * len(_TASKS)
+    for name in ("random", *content["models"]):
+        if found := content["measured"].get(name):
+            yield f"| `tiny-{name}` | {' | '.join(_value(found[task]) for task in _TASKS)} |"
+    yield ""
+    yield from (f"- **{task}**, {what}" for task, what in _TASKS.items())
+    yield ""
+
+
+def _value(found: Mapping[str, Any]) -> str:
+    return f"{found['value']:.3g} ({found['block']})"
+
+
+def _trainings(content: Mapping[str, Any]) -> Iterator[str]:
+    seed, random = content["neighbours_on"], content["random"]["neighbours"]
+    yield "## How they were trained\n"
+    yield "| model | steps | batch | passes | rate | decay | seed | minutes | loss, first | loss, last |"
+    yield "|---|---|---|---|---|---|---|---|---|---|"
+    for name, card in content["models"].items():
+        passes = card["steps"] * card["batch"] / content["data"]["pictures"]
+        recipe = (
+            f"{card['steps']} | {card['batch']} | {passes:.1f} | {card['rate']:g} | {card['decay']:g} | {card['seed']}"
+        )
+        loss = card["loss"]
+        yield f"| `tiny-{name}` | {recipe} | {card['seconds'] / 60:.0f} | {loss['first']:.3f} | {loss['last']:.3f} |"
+    yield ""
+    yield "AdamW, a warm-up of a twentieth and a cosine; passes are over all pictures, minutes of one core. Losses of"
+    yield "two objectives cannot be compared.\n"
+    yield f"The nearest neighbour on seed {seed}, in percent, by CLS and by the mean patch, after the last block:\n"
+    yield "| model | after a tenth | in the end |"
+    yield "|---|---|---|"
+    yield f"| `tiny-random` | | {_neighbours(random)} |"
+    for name, card in content["models"].items():
+        tenth, end = (_neighbours(card["files"][when]["neighbours"]) for when in ("tenth", "end"))
+        yield f"| `tiny-{name}` | {tenth} | {end} |"
+    yield ""
+
+
+def _neighbours(found: Mapping[str, float]) -> str:
+    return f"{found['cls']:.1f}, {found['patches']:.1f}"
+
+
+def _cards(content: Mapping[str, Any]) -> Iterator[str]:
+    yield "## The cards\n"
+    for name, card in content["models"].items():
+        yield f"### tiny-{name}\n"
+        yield f"- **Trained on** {card['objective']}."
+        yield f"- **Smaller or otherwise than there:** {card['differs']}."
+        yield f"- **Beware:** {card['weak']}."
+        for when, file in card["files"].items():
+            which = "the end" if when == "end" else f"after {file['step']} steps"
+            size = f"{file['size'] / 2**20:.1f} MiB in half precision"
+            yield f"- `{file['name']}`, {which}: {size}, sha256 `{file['sha256'][:16]}…`"
+        yield ""
+
+
+def _end(content: Mapping[str, Any]) -> Iterator[str]:
+    longest = max((card["seconds"] for card in content["models"].values()), default=0)
+    yield _AGAIN.format(longest=round(longest / 60))
+    made = content["made_with"]
+    yield f"These were made with torch {made['torch']} and timm {made['timm']}. Their licence is vitan's own, MIT."
+    yield ""
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
