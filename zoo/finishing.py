@@ -18,7 +18,7 @@ from vitan_models.tiny import CARDS, WEIGHTS, build
 from .knn import top1
 from .objectives import OBJECTIVES
 from .training import KEPT, SEED, log_of, tail
-from .world import DRAWN, HELD_OUT, KEPT_SIDE, MEASURED, PER_CLASS, TRAINING, load
+from .world import AROUND, DRAWN, HELD_OUT, KEPT_SIDE, MEASURED, PER_CLASS, TRAINING, load
 
 
 def finish(folder: Path, cards: Path = CARDS, weights: Path = WEIGHTS) -> list[str]:
@@ -36,6 +36,7 @@ def finish(folder: Path, cards: Path = CARDS, weights: Path = WEIGHTS) -> list[s
             "per_class": PER_CLASS,
             "drawn": DRAWN,
             "kept": KEPT_SIDE,
+            "around": AROUND,
         },
         "made_with": {"torch": torch.__version__.partition("+")[0], "timm": timm.__version__},
         "neighbours_on": HELD_OUT,

@@ -14,12 +14,16 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from vitan import Sample
 from vitan_datasets.shapes.pictures import Shapes, ShapesOptions
+from vitan_datasets.shapes.world.pictures import view
 
 #: Seeds of worlds: those from 0 to 9 are for evaluation, and never trained on.
-TRAINING, HELD_OUT, MEASURED = range(100, 115), 7, 8
+TRAINING, HELD_OUT, MEASURED = range(100, 112), 7, 8
 #: Pictures of each class in a world; their longer side when drawn, and the side of the squares that are kept.
 PER_CLASS, DRAWN, KEPT_SIDE = 96, 128, 80
+#: The side of a square around the main thing, in those of its box.
+AROUND = 1.3
 
 
 @dataclass(frozen=True)
@@ -59,17 +63,23 @@ def load(folder: Path) -> Pictures:
 
 
 def _world(seed: int) -> tuple[npt.NDArray[np.uint8], list[int], list[list[str]]]:
+    """Every picture but those that hardly show their main thing, twice: whole, and from nearer."""
     dataset = Shapes(ShapesOptions(per_class=PER_CLASS, size=DRAWN, seed=seed))
-    samples = [dataset[index] for index in range(len(dataset))]
-    pixels = np.stack([_square(sample.image) for sample in samples])
+    numbers = [index for index in range(len(dataset)) if view(index % PER_CLASS) != "junk"]
+    samples = [sample for index in numbers for sample in (dataset[index],) * 2]
+    pixels = [_square(sample, near=bool(i % 2)) for i, sample in enumerate(samples)]
     labels = [int(sample.label or 0) for sample in samples]
-    return pixels, labels, [list(sample.extra["captions"]) for sample in samples]
+    return np.stack(pixels), labels, [list(sample.extra["captions"]) for sample in samples]
 
 
-def _square(image: Image.Image) -> npt.NDArray[np.uint8]:
-    """The middle of a picture, the short side brought to ``KEPT_SIDE`` pixels, (3, side, side)."""
-    short = min(image.size)
-    width, height = (round(KEPT_SIDE * side / short) for side in image.size)
-    left, top = (width - KEPT_SIDE) // 2, (height - KEPT_SIDE) // 2
-    seen = image.resize((width, height), Image.Resampling.BICUBIC).crop((left, top, left + KEPT_SIDE, top + KEPT_SIDE))
+def _square(sample: Sample, *, near: bool) -> npt.NDArray[np.uint8]:
+    """The middle of a picture, or the main thing with a little around it, (3, side, side)."""
+    width, height = sample.image.size
+    side, middle = float(min(width, height)), (width / 2, height / 2)
+    if near and sample.box is not None:
+        left, top, right, bottom = sample.box
+        side = min(side, AROUND * max(right - left, bottom - top))
+        middle = ((left + right) / 2, (top + bottom) / 2)
+    x, y = (min(max(centre - side / 2, 0), whole - side) for centre, whole in zip(middle, (width, height), strict=True))
+    seen = sample.image.resize((KEPT_SIDE, KEPT_SIDE), Image.Resampling.BICUBIC, (x, y, x + side, y + side))
     return np.asarray(seen).transpose(2, 0, 1)

@@ -13,7 +13,7 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 from torchvision.transforms import v2
 
-from vitan_models.tiny import MEAN, STD, build
+from vitan_models.tiny import MEAN, PATCH, STD, build
 
 from ..world import Pictures
 
@@ -68,8 +68,8 @@ def crops(side: int, scale: tuple[float, float], *, colours: float = 0.4, blur: 
         v2.RandomHorizontalFlip(),
     ]
     if colours:
-        jitter = v2.ColorJitter(brightness=colours, contrast=colours, saturation=colours / 2, hue=colours / 4)
-        steps += [v2.RandomApply([jitter], p=0.8), v2.RandomGrayscale(0.15)]
+        jitter = v2.ColorJitter(brightness=colours, contrast=colours, saturation=colours, hue=colours / 2)
+        steps += [v2.RandomApply([jitter], p=0.8), v2.RandomGrayscale(0.2)]
     if blur:
         steps.append(v2.RandomApply([v2.GaussianBlur(5, (0.1, 1.5))], p=0.3))
     return v2.Compose([*steps, v2.ToDtype(torch.float32, scale=True), v2.Normalize(MEAN, STD)])
@@ -88,10 +88,30 @@ def head(*widths: int, norm: bool = False, last_norm: bool = False) -> nn.Sequen
     return nn.Sequential(*layers)
 
 
-def cls_of(trunk: VisionTransformer, pixels: Tensor) -> Tensor:
-    """CLS after the last norm, (picture, channel)."""
-    tokens: Tensor = trunk.forward_features(pixels)
-    return tokens[:, 0]
+def tokens_of(trunk: VisionTransformer, pixels: Tensor, kept: Tensor | None = None) -> Tensor:
+    """CLS and patches after the last norm, (picture, token, channel); ``kept`` are the patches that are seen."""
+    tokens = trunk._pos_embed(trunk.patch_embed(pixels))
+    if kept is not None:
+        tokens = torch.cat([tokens[:, :1], tokens[:, 1:].gather(1, of_each(kept, tokens.shape[-1]))], 1)
+    seen: Tensor = trunk.norm(trunk.blocks(tokens))
+    return seen
+
+
+def cls_of(trunk: VisionTransformer, pixels: Tensor, share: float = 1.0) -> Tensor:
+    """CLS after the last norm, (picture, channel), of such a share of the patches (FLIP, arXiv:2212.00794)."""
+    patches = pixels.shape[-1] // PATCH * (pixels.shape[-2] // PATCH)
+    kept = None if share == 1 else some_of(patches, len(pixels), share)
+    return tokens_of(trunk, pixels, kept)[:, 0]
+
+
+def some_of(patches: int, pictures: int, share: float) -> Tensor:
+    """A share of the patches of each picture by lot, (picture, patch)."""
+    return torch.rand(pictures, patches).argsort(1)[:, : round(patches * share)]
+
+
+def of_each(index: Tensor, width: int) -> Tensor:
+    """An index of tokens, for every channel."""
+    return index.unsqueeze(-1).expand(-1, -1, width)
 
 
 @torch.no_grad()

@@ -12,16 +12,17 @@ from torch.nn import functional as F
 from ..world import Pictures
 from .base import SIDE, WIDTH, Objective, Recipe, cls_of, crops
 
-_JOINT, _LAYERS, _HOTTEST = 96, 2, 100.0
+_JOINT, _LAYERS, _HOTTEST, _SEEN = 96, 2, 100.0, 0.5
 
 
 class Clip(Objective):
     """Pictures and their captions, brought together and kept from all others of the batch."""
 
-    recipe = Recipe(steps=1500, batch=128, rate=1e-3)
+    recipe = Recipe(steps=1100, batch=128, rate=1e-3)
     about = "which caption of the batch is the picture's, and which picture the caption's (CLIP, arXiv:2103.00020)"
     differs = (
-        "words instead of byte pairs, a text tower of 2 layers, batches of 128, one of the two longer captions by lot"
+        f"words instead of byte pairs, a text tower of {_LAYERS} layers, batches of 128, one of the longer captions "
+        f"by lot, {_SEEN:.0%} of the patches are seen (FLIP, arXiv:2212.00794)"
     )
     weak = "captions follow a pattern, so that some of a batch are alike and yet count as wrong answers"
 
@@ -46,7 +47,7 @@ class Clip(Objective):
         """The cross entropy of both directions."""
         lots = torch.randint(1, 3, (len(index),)).tolist()
         texts = [self.pictures.captions[i][lot] for i, lot in zip(index, lots, strict=True)]
-        seen = F.normalize(self.to_joint(cls_of(self.online, views[0])), dim=-1)
+        seen = F.normalize(self.to_joint(cls_of(self.online, views[0], _SEEN)), dim=-1)
         read = F.normalize(self.text_to_joint(self._read(texts)), dim=-1)
         logits = self.heat.exp().clamp(max=_HOTTEST) * seen @ read.T
         own = torch.arange(len(index))

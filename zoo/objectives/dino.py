@@ -14,18 +14,21 @@ from torch.nn import functional as F
 from ..world import Pictures
 from .base import SIDE, WIDTH, Objective, Recipe, cls_of, crops, follow, head
 
-_PROTOTYPES, _BOTTLENECK = 1024, 64
+_PROTOTYPES, _BOTTLENECK = 128, 64
 _STUDENT, _TEACHER = 0.1, 0.04
-_CENTRE, _MOMENTUM = 0.9, 0.99
-_LARGE, _SMALL = 2, 4
+_CENTRE, _MOMENTUM, _SEEN = 0.9, 0.99, 0.5
+_LARGE, _SMALL = 2, 2
 
 
 class Dino(Objective):
-    """Two large crops and four small ones; what the teacher makes of a large one, the student says of all others."""
+    """Large crops and small ones; what the teacher makes of a large one, the student says of all others."""
 
-    recipe = Recipe(steps=700, batch=96, rate=1e-3)
+    recipe = Recipe(steps=1500, batch=64, rate=1e-3)
     about = "self-distillation between crops, with centring and sharpening (DINO, arXiv:2104.14294)"
-    differs = "4 small crops of 32 px, 1024 prototypes; the teacher's trunk is the model, as published"
+    differs = (
+        f"{_SMALL} small crops of {SIDE // 2} px, {_PROTOTYPES} prototypes, batch norms in the head, constant temperature and decay; "
+        f"the student sees {_SEEN:.0%} of the patches of large crops, the teacher, whose trunk is the model, all"
+    )
     weak = (
         "few passes over the pictures, where the paper has hundreds; its loss moves with its centre, and tells little"
     )
@@ -39,8 +42,8 @@ class Dino(Objective):
         for average in (self.teacher, self.teacher_head):
             average.requires_grad_(False)
         self.register_buffer("centre", torch.zeros(_PROTOTYPES))
-        self._large = crops(SIDE, (0.4, 1), blur=True)
-        self._small = crops(SIDE // 2, (0.1, 0.4), blur=True)
+        self._large = crops(SIDE, (0.5, 1), blur=True)
+        self._small = crops(SIDE // 2, (0.2, 0.5), blur=True)
 
     @property
     def trunk(self) -> VisionTransformer:
@@ -59,7 +62,7 @@ class Dino(Objective):
             said = self.teacher_head(cls_of(self.teacher, large))
             targets = ((said - self.centre) / _TEACHER).softmax(-1).chunk(_LARGE)
             self.centre.lerp_(said.mean(0), 1 - _CENTRE)
-        tokens = torch.cat([cls_of(self.online, large), cls_of(self.online, small)])
+        tokens = torch.cat([cls_of(self.online, large, _SEEN), cls_of(self.online, small)])
         answers = (self.head(tokens) / _STUDENT).log_softmax(-1).chunk(_LARGE + _SMALL)
         losses = [
             -(target * answer).sum(-1).mean()
@@ -81,7 +84,7 @@ class _Head(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.narrow = head(WIDTH, 256, 256, _BOTTLENECK)
+        self.narrow = head(WIDTH, 256, 256, _BOTTLENECK, norm=True)
         self.prototypes = nn.Parameter(torch.randn(_PROTOTYPES, _BOTTLENECK))
 
     def forward(self, tokens: Tensor) -> Tensor:

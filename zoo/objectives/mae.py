@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from vitan_models.tiny import PATCH
 
 from ..world import Pictures
-from .base import SIDE, WIDTH, Objective, Recipe, crops
+from .base import SIDE, WIDTH, Objective, Recipe, crops, of_each, some_of, tokens_of
 
 _HIDDEN, _NARROW, _LAYERS = 0.75, 64, 2
 _PATCHES = (SIDE // PATCH) ** 2
@@ -19,7 +19,7 @@ _PATCHES = (SIDE // PATCH) ** 2
 class Mae(Objective):
     """The trunk sees a quarter of the patches; a small decoder makes the rest from them."""
 
-    recipe = Recipe(steps=3000, batch=128, rate=1.5e-3)
+    recipe = Recipe(steps=1500, batch=128, rate=1.5e-3)
     about = "the pixels of three quarters of the patches, each normalised, from the rest (MAE, arXiv:2111.06377)"
     differs = "learned instead of fixed positions; a decoder of 2 layers, 64 wide"
     weak = "nothing asks CLS to tell pictures apart: look at the patches"
@@ -41,11 +41,10 @@ class Mae(Objective):
     def loss(self, views: Sequence[Tensor], index: Sequence[int]) -> Tensor:  # noqa: ARG002  # pictures alone
         """Mean squared error over the hidden patches."""
         pixels = views[0]
-        order = torch.rand(len(pixels), _PATCHES).argsort(1)
-        kept = order[:, : round(_PATCHES * (1 - _HIDDEN))]
-        seen = self.narrow(self._encode(pixels, kept))
+        kept = some_of(_PATCHES, len(pixels), 1 - _HIDDEN)
+        seen = self.narrow(tokens_of(self.online, pixels, kept))
         cls, patches = seen[:, :1], seen[:, 1:]
-        whole = self.hidden.expand(len(pixels), _PATCHES, -1).scatter(1, _each(kept, _NARROW), patches)
+        whole = self.hidden.expand(len(pixels), _PATCHES, -1).scatter(1, of_each(kept, _NARROW), patches)
         made = self.to_pixels(self.decoder(torch.cat([cls, whole + self.places], 1))[:, 1:])
         wanted = _patches(pixels)
         wanted = (wanted - wanted.mean(-1, keepdim=True)) / (wanted.var(-1, keepdim=True) + 1e-6).sqrt()
@@ -53,19 +52,6 @@ class Mae(Objective):
         hidden = torch.ones_like(off).scatter(1, kept, 0.0)
         loss: Tensor = (off * hidden).sum() / hidden.sum()
         return loss
-
-    def _encode(self, pixels: Tensor, kept: Tensor) -> Tensor:
-        """The trunk's tokens of CLS and of the patches that are kept."""
-        trunk = self.online
-        tokens = trunk._pos_embed(trunk.patch_embed(pixels))
-        patches = tokens[:, 1:].gather(1, _each(kept, WIDTH))
-        encoded: Tensor = trunk.norm(trunk.blocks(torch.cat([tokens[:, :1], patches], 1)))
-        return encoded
-
-
-def _each(index: Tensor, width: int) -> Tensor:
-    """An index of tokens, for every channel."""
-    return index.unsqueeze(-1).expand(-1, -1, width)
 
 
 def _patches(pixels: Tensor) -> Tensor:

@@ -13,15 +13,18 @@ from torch.nn import functional as F
 from ..world import Pictures
 from .base import SIDE, WIDTH, Objective, Recipe, cls_of, crops, follow, head
 
-_HIDDEN, _JOINT, _HEAT, _MOMENTUM = 512, 64, 0.2, 0.99
+_HIDDEN, _JOINT, _HEAT, _MOMENTUM, _SEEN = 512, 64, 0.2, 0.99, 0.5
 
 
 class Moco(Objective):
     """Queries of the trained encoder against keys of its moving average, both ways, negatives from the batch."""
 
-    recipe = Recipe(steps=800, batch=128, rate=1e-3, decay=0.1)
+    recipe = Recipe(steps=900, batch=128, rate=1e-3, decay=0.1)
     about = "two crops of a picture against those of all others of the batch (MoCo v3, arXiv:2104.02057)"
-    differs = "batches of 128 instead of 4096, narrower heads; the patch projection is frozen, as published"
+    differs = (
+        "batches of 128 instead of 4096, narrower heads, no batch norm after the predictor; queries see "
+        f"{_SEEN:.0%} of the patches, keys all; the patch projection is frozen, as published"
+    )
     weak = "few passes over the pictures, and few wrong answers to tell the right one from"
 
     def __init__(self, pictures: Pictures) -> None:
@@ -42,7 +45,7 @@ class Moco(Objective):
     def loss(self, views: Sequence[Tensor], index: Sequence[int]) -> Tensor:  # noqa: ARG002  # pictures alone
         """InfoNCE of each crop's query with the other's key."""
         both = torch.cat(list(views))
-        queries = F.normalize(self.predictor(self.projector(cls_of(self.online, both))), dim=-1)
+        queries = F.normalize(self.predictor(self.projector(cls_of(self.online, both, _SEEN))), dim=-1)
         with torch.no_grad():
             keys = F.normalize(self.slow_projector(cls_of(self.slow, both)), dim=-1)
         first, second = queries.chunk(2)

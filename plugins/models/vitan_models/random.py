@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from torch import nn
 
 SEED = 0
+#: Dimensions of what is added to tokens: (1, token, channel).
+_TOKENS = 3
 
 #: Every architecture at 224 pixels that a family of the study has.
 _SIZES = (("S", 32), ("S", 16), ("S", 8), ("B", 32), ("B", 16), ("B", 8), ("L", 16), ("L", 14), ("H", 14))
@@ -71,11 +73,12 @@ def build_untrained(architecture: str, seed: int = SEED, **changes: int) -> nn.M
     return model
 
 
-def initialise(model: nn.Module, seed: int = SEED) -> None:
+def initialise(model: nn.Module, seed: int = SEED, *, narrow: bool = False) -> None:
     """Give a ViT initial weights that depend on the seed and on each parameter's name alone.
 
     They are the usual ones (normal with standard deviation 0.02, cut at two of them; biases 0, norms 1), drawn here, so
-    that neither timm's version nor the global random numbers have a say.
+    that neither timm's version nor the global random numbers have a say. With that deviation the layers of a ``narrow``
+    network would hardly change what goes through them; theirs is the root of 1 / inputs (LeCun et al. 1998, 4.6).
     """
     import torch
 
@@ -87,7 +90,9 @@ def initialise(model: nn.Module, seed: int = SEED) -> None:
             continue
         values = torch.empty(parameter.shape, device="cpu")
         generator = torch.Generator().manual_seed(_seed_of(f"{seed} {name}"))
-        torch.nn.init.trunc_normal_(values, std=0.02, a=-0.04, b=0.04, generator=generator)
+        inputs = values[0].numel()
+        std = inputs**-0.5 if narrow and values.ndim != _TOKENS else 0.02
+        torch.nn.init.trunc_normal_(values, std=std, a=-2 * std, b=2 * std, generator=generator)
         parameter.data.copy_(values)
 
 

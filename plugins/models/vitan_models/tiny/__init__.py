@@ -91,7 +91,7 @@ def build(**changes: Any) -> VisionTransformer:
             num_classes=0,
             **changes,
         )
-    initialise(model)
+    initialise(model, narrow=True)
     return model
 
 
