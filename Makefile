@@ -7,10 +7,13 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 RUN := OMP_WAIT_POLICY=passive $(BIN)/python -m
 BENCHMARKS := $(addprefix bench-,attention cka keypoints video neighbours objects)
 
-.PHONY: demo test golden fuzz kill oldest lint docs docs/cli.md docs/results.md docs/zoo.md bench $(BENCHMARKS) check check-example check-wheel clean
+.PHONY: demo demo-real test golden fuzz kill oldest lint docs docs/cli.md docs/results.md docs/zoo.md docs/corpus corpus bench $(BENCHMARKS) check check-example check-wheel clean
 
-demo: $(VENV)/.demo  ## a real model on real photographs: a table and pictures in results/
-	$(BIN)/vitan run attention attention-maps --model saliency-S14 --output results
+demo: $(VENV)/.installed  ## six ways to train one tiny ViT, compared: a table and pictures in results/
+	$(BIN)/vitan demo --output results
+
+demo-real: $(VENV)/.demo  ## a real model on real photographs
+	$(BIN)/vitan run attention attention-maps --model saliency-S14 --dataset samples --output results
 
 test: $(VENV)/.dev  ## the default tests, a few minutes on two cores
 	$(RUN) pytest -n 2 --dist worksteal
@@ -46,6 +49,12 @@ docs/results.md: $(VENV)/.installed  ## columns and metrics, from the specs
 
 docs/zoo.md: $(VENV)/.installed  ## the tiny models, from their cards
 	$(BIN)/python docs/write_zoo.py
+
+docs/corpus: $(VENV)/.installed  ## the tables in pages, from the records of the corpus
+	$(BIN)/python docs/write_corpus.py
+
+corpus: $(VENV)/.demo  ## the corpus itself: every analysis of the models that come with vitan; half an hour on two cores
+	$(BIN)/python docs/write_corpus.py --run
 
 bench: $(BENCHMARKS)  ## what the analyses cost, or one with bench-NAME; prints ratios, asserts nothing
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from runpy import run_path
 from typing import Any
 
 from vitan_models import tiny
@@ -33,23 +34,23 @@ This page is written from their cards by `make docs/zoo.md`.
 
 {pictures} squares of {kept} px from drawings of `shapes` (seeds {first} to {last}, {per_class} of each kind in a world,
 {drawn} px). Each drawing gives two: its middle, and its main thing with a little around it, in a square of {around}
-times its box. So all six were shown where the main thing is, which the published methods are not. Drawings that hardly show
-theirs are left out. Seeds 0 to 9 are for evaluation and were never trained on.
+times its box. So all six were shown where the main thing is, which the published methods are not. Drawings that hardly
+show theirs are left out. Seeds 0 to 9 are for evaluation and were never trained on.
 """
 
-_TASKS = {
-    "k-NN": "`knn`: top-1 in percent, k = 20, CLS",
-    "classes": "`clustering`: NMI of CLS with the kinds",
-    "objects": "`segments`: NMI of the mean patch of each object with its kind",
-    "key points": "`keypoints`: PCK at 0.1, in percent",
-    "saliency": "`saliency`: IoU of the best fixed head of CLS",
-    "video": "`video-segmentation`: J & F on `shapes-video`",
-}
-_MEASURED = """\
+MEASURED = """\
 ## What they can do
 
-On worlds that none of them has seen (seed {seed}), each at its best block, which is in brackets. The first line is the
-floor.
+On six worlds of `shapes` and `shapes-video` that none of them has seen: the best block's value, its mean over the
+worlds, and two standard errors of that mean. The best of a row is in bold; `tiny-random` is the floor.
+
+<!-- corpus: tiny-tasks -->
+<!-- end -->
+
+How far the attention of each block reaches, in widths of the grid:
+
+<!-- corpus: tiny-distances -->
+<!-- end -->
 """
 _AGAIN = """\
 ## Making them again
@@ -57,7 +58,6 @@ _AGAIN = """\
     python -m zoo render
     python -m zoo train dino
     python -m zoo finish
-    python -m zoo measure
 
 in a clone of the repository; `train` for each of the six, {longest} minutes of one core at most. It goes on where it
 was stopped. The objectives are in `zoo/objectives`, a file each.
@@ -67,9 +67,10 @@ was stopped. The objectives are in `zoo/objectives`, a file each.
 def page() -> str:
     """The whole page."""
     content = json.loads(tiny.CARDS.read_text(encoding="utf-8"))
-    return "\n".join(
-        [_head(content["data"]), *_measured(content), *_trainings(content), *_cards(content), *_end(content)]
-    )
+    parts = [_head(content["data"]), MEASURED, *_trainings(content), *_cards(content), *_end(content)]
+    corpus = run_path(str(Path(__file__).with_name("write_corpus.py")))
+    made: str = corpus["filled"]("\n".join(parts), corpus["read_table"](corpus["RECORDS"]))
+    return made
 
 
 def _head(data: Mapping[str, Any]) -> str:
@@ -77,24 +78,6 @@ def _head(data: Mapping[str, Any]) -> str:
     sizes = {"blocks": tiny.DEPTH, "width": tiny.WIDTH, "heads": tiny.HEADS, "patch": tiny.PATCH, "size": tiny.SIZE}
     counts = {key: data[key] for key in ("pictures", "per_class", "drawn", "kept", "around")}
     return HEAD.format(**sizes, **counts, first=first, last=last)
-
-
-def _measured(content: Mapping[str, Any]) -> Iterator[str]:
-    if not content["measured"]:
-        return
-    yield _MEASURED.format(seed=content["measured_on"])
-    yield f"| model | {' | '.join(_TASKS)} |"
-    yield "|---|" + "---|" * len(_TASKS)
-    for name in ("random", *content["models"]):
-        if found := content["measured"].get(name):
-            yield f"| `tiny-{name}` | {' | '.join(_value(found[task]) for task in _TASKS)} |"
-    yield ""
-    yield from (f"- **{task}**, {what}" for task, what in _TASKS.items())
-    yield ""
-
-
-def _value(found: Mapping[str, Any]) -> str:
-    return f"{found['value']:.3g} ({found['block']})"
 
 
 def _trainings(content: Mapping[str, Any]) -> Iterator[str]:

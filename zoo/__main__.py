@@ -1,4 +1,4 @@
-"""``python -m zoo render``, then ``train NAME`` for each model, then ``finish`` and ``measure``."""
+"""``python -m zoo render``, then ``train NAME`` for each model, then ``finish``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import torch
 
 from .finishing import finish
 from .knn import top1
-from .measuring import measure
 from .objectives import OBJECTIVES
 from .training import tail, train
 from .world import load, render
@@ -57,13 +56,6 @@ def look(folder: Path, name: str) -> None:
 def finish_(folder: Path) -> None:
     """Write the weights and cards of all models that are trained, into the package."""
     click.echo(f"finished: {', '.join(finish(folder))}")
-
-
-@zoo.command("measure")
-def measure_() -> None:
-    """Measure the shipped models on worlds that they have not seen, and write it beside their cards."""
-    torch.set_num_threads(1)
-    measure()
 
 
 if __name__ == "__main__":

@@ -18,17 +18,13 @@ from vitan_models.tiny import CARDS, WEIGHTS, build
 from .knn import top1
 from .objectives import OBJECTIVES
 from .training import KEPT, SEED, log_of, tail
-from .world import AROUND, DRAWN, HELD_OUT, KEPT_SIDE, MEASURED, PER_CLASS, TRAINING, load
+from .world import AROUND, DRAWN, HELD_OUT, KEPT_SIDE, PER_CLASS, TRAINING, load
 
 
 def finish(folder: Path, cards: Path = CARDS, weights: Path = WEIGHTS) -> list[str]:
-    """Write the weights and the card of every model whose training has ended; returns their names.
-
-    What was measured before stays: it names the digest of the weights that it is of.
-    """
+    """Write the weights and the card of every model whose training has ended; returns their names."""
     done = [name for name in OBJECTIVES if is_done(folder / name, OBJECTIVES[name].recipe.steps)]
     weights.mkdir(parents=True, exist_ok=True)
-    before = json.loads(cards.read_text(encoding="utf-8")) if cards.exists() else {}
     content = {
         "data": {
             "seeds": [TRAINING.start, TRAINING.stop - 1],
@@ -40,10 +36,8 @@ def finish(folder: Path, cards: Path = CARDS, weights: Path = WEIGHTS) -> list[s
         },
         "made_with": {"torch": torch.__version__.partition("+")[0], "timm": timm.__version__},
         "neighbours_on": HELD_OUT,
-        "measured_on": MEASURED,
         "random": {"neighbours": top1(build().state_dict())},
         "models": {name: card(name, folder / name, weights) for name in done},
-        "measured": before.get("measured", {}),
     }
     write(content, cards)
     return done

@@ -19,7 +19,7 @@ from vitan_datasets.shapes.pictures import Shapes, ShapesOptions
 from vitan_datasets.shapes.world.pictures import view
 
 #: Seeds of worlds: those from 0 to 9 are for evaluation, and never trained on.
-TRAINING, HELD_OUT, MEASURED = range(100, 112), 7, 8
+TRAINING, HELD_OUT = range(100, 112), 7
 #: Pictures of each class in a world; their longer side when drawn, and the side of the squares that are kept.
 PER_CLASS, DRAWN, KEPT_SIDE = 96, 128, 80
 #: The side of a square around the main thing, in those of its box.

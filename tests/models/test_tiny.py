@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
@@ -22,6 +21,10 @@ FILES = [(name, when) for name, card in CARDS.items() for when in card["files"]]
 
 def spec_of(name: Any, when: Any) -> Any:
     return installed().model(f"tiny-{name}" if when == "end" else f"tiny:{name}-{when}")
+
+
+def test_those_that_are_trained_are_run_where_no_model_is_named() -> None:
+    assert sorted(installed().embedded()) == sorted(f"tiny-{name}" for name in CARDS)
 
 
 def test_there_are_six_and_their_untrained_twin() -> None:
@@ -77,6 +80,7 @@ def test_a_tiny_model_is_called_tiny_and_looks_like_its_family(name: Any) -> Non
     assert {(other.colour, other.marker) for other in kin} == {(spec.colour, spec.marker)}
     assert {f"{other.label} (tiny)" for other in kin} == {spec.label}
     assert spec.untrained == (name == "random")
+    assert (spec.embedded, spec.home) == (True, "shapes")
 
 
 def test_the_untrained_twin_is_what_all_began_with() -> None:
@@ -98,9 +102,3 @@ def test_a_card_tells_a_training_that_learned(name: Any) -> None:
     assert name == "dino" or card["loss"]["last"] < card["loss"]["first"]  # DINO's moves with its centre
     assert card["files"]["end"]["step"] == card["steps"]
     assert card["files"]["tenth"]["step"] == round(card["steps"] / 10)
-
-
-def test_what_was_measured_is_of_these_weights() -> None:
-    measured = json.loads(tiny.CARDS.read_text(encoding="utf-8"))["measured"]
-    assert measured.keys() == {"random", *CARDS}
-    assert all(measured[name]["weights"] == card["files"]["end"]["sha256"] for name, card in CARDS.items())

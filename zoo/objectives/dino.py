@@ -26,8 +26,9 @@ class Dino(Objective):
     recipe = Recipe(steps=1500, batch=64, rate=1e-3)
     about = "self-distillation between crops, with centring and sharpening (DINO, arXiv:2104.14294)"
     differs = (
-        f"{_SMALL} small crops of {SIDE // 2} px, {_PROTOTYPES} prototypes, batch norms in the head, constant temperature and decay; "
-        f"the student sees {_SEEN:.0%} of the patches of large crops, the teacher, whose trunk is the model, all"
+        f"{_SMALL} small crops of {SIDE // 2} px, {_PROTOTYPES} prototypes, batch norms in the head, constant "
+        f"temperature and decay; the student sees {_SEEN:.0%} of the patches of large crops, the teacher, whose "
+        "trunk is the model, all"
     )
     weak = (
         "few passes over the pictures, where the paper has hundreds; its loss moves with its centre, and tells little"

@@ -18,3 +18,9 @@ def vitan_recipes() -> Iterator[RecipeSpec]:
         summary="six ways to train one tiny ViT, compared by seven analyses on drawn pictures",
         plan=_HERE / "demo.yaml",
     )
+    yield RecipeSpec(
+        name="corpus",
+        summary="everything that is measured of pictures, of the models that come with vitan; with its results",
+        plan=_HERE / "corpus.yaml",
+        records=_HERE / "corpus.csv",
+    )

@@ -128,5 +128,7 @@ def _spec(called: str, name: str, *weights: FileSource, after: str = "") -> Mode
         label=kind.look.label,
         colour=kind.look.colour,
         marker=kind.look.marker,
+        embedded=True,
+        home="shapes",
         untrained=name == "random",
     )
