@@ -18,7 +18,7 @@ from typing import NamedTuple
 import vitan
 from vitan.analysis.records import Record
 from vitan.analysis.tables import to_csv
-from vitan.results.best import best_blocks
+from vitan.results.best import Best, best_blocks
 from vitan.results.folder import read_table
 from vitan_recipes import vitan_recipes
 
@@ -33,6 +33,10 @@ REAL = ("saliency-S14", "random-S16")
 #: Worlds that are drawn for the tasks besides that of the plan. None of them was trained on.
 SEEDS = range(1, 6)
 _PLACE = re.compile(r"(<!-- corpus: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+#: What makes the best blocks of one model, one in each world, into a value and what is to be known of it.
+_Cell = Callable[[Sequence[Best]], tuple[str, str]]
 
 
 class Task(NamedTuple):
@@ -94,32 +98,35 @@ def _rounded(record: Record) -> Record:
     return replace(record, **{name: float(f"{value:.5g}") for name, value in known.items() if value is not None})
 
 
-def _tasks_of(records: Sequence[Record], models: Sequence[str]) -> str:
-    """A row for each task: every model's best block, its mean over the worlds with what two standard errors span."""
+def _tasks_of(records: Sequence[Record], models: Sequence[str], cell: _Cell) -> str:
+    """A row for each task, with what ``cell`` makes of every model's best blocks in each world; the best in bold."""
     rows = [["task", *models], ["---"] * (len(models) + 1)]
     for task in TASKS:
-        found = {model: _bests(records, task, model) for model in models}
-        means = {model: fmean(values) for model, values in found.items() if values}
-        top = max(means, key=lambda model: means[model])
-        unit = next(record.unit for record in records if task.has(record))
-        cells = [_cell(found[model], unit, bold=model == top) if model in means else "" for model in models]
-        rows.append([task.called, *cells])
+        found = {model: best_blocks(r for r in records if r.model == model and task.has(r)) for model in models}
+        top = max(models, key=lambda model: fmean(best.value for best in found[model]))
+        cells = {model: cell(bests) for model, bests in found.items()}
+        rows.append([task.called, *(f"**{a}**{b}" if model == top else a + b for model, (a, b) in cells.items())])
     return _markdown(rows)
 
 
-def _bests(records: Sequence[Record], task: Task, model: str) -> list[float]:
-    """The value of the best block, in each world."""
-    return [best.value for best in best_blocks(r for r in records if r.model == model and task.has(r))]
+def _over_worlds(bests: Sequence[Best]) -> tuple[str, str]:
+    """The mean over worlds, and two standard errors of it."""
+    values = [best.value for best in bests]
+    mean, unit = fmean(values), bests[0].unit
+    error = (sum((value - mean) ** 2 for value in values) / (len(values) - 1) / len(values)) ** 0.5
+    return _shown(mean, unit) + " %" * (unit == "%"), f" ± {_shown(2 * error, unit)}"
 
 
-def _cell(values: Sequence[float], unit: str, *, bold: bool) -> str:
-    mean, span = fmean(values), ""
-    digits = 1 if unit == "%" else 2
-    if len(values) > 1:
-        deviation = (sum((value - mean) ** 2 for value in values) / (len(values) - 1)) ** 0.5
-        span = f" ± {2 * deviation / len(values) ** 0.5:.{digits}f}"
-    shown = f"{mean:.{digits}f}{' %' if unit == '%' else ''}"
-    return f"**{shown}**{span}" if bold else f"{shown}{span}"
+def _in_one_world(bests: Sequence[Best]) -> tuple[str, str]:
+    """The value of one world, its interval where there is one, and at which block."""
+    (best,) = bests
+    ends = (best.low, best.high)
+    span = "" if None in ends else f" ({' to '.join(_shown(end or 0, best.unit) for end in ends)})"
+    return _shown(best.value, best.unit) + " %" * (best.unit == "%"), f"{span}, block {best.block}"
+
+
+def _shown(value: float, unit: str) -> str:
+    return f"{value:.{1 if unit == '%' else 2}f}"
 
 
 def _distances_of(records: Sequence[Record]) -> str:
@@ -136,8 +143,8 @@ def _markdown(rows: Iterable[Sequence[str]]) -> str:
 
 
 TABLES: Mapping[str, Callable[[Sequence[Record]], str]] = {
-    "tiny-tasks": lambda records: _tasks_of(records, TINY),
-    "real-tasks": lambda records: _tasks_of(records, REAL),
+    "tiny-tasks": lambda records: _tasks_of(records, TINY, _over_worlds),
+    "real-tasks": lambda records: _tasks_of(records, REAL, _in_one_world),
     "tiny-distances": _distances_of,
 }
 
