@@ -27,7 +27,7 @@ DATASETS = {
     "shapes-video": {"films": 2, "frames": 4, "height": 48, "width": 64},
 }
 OPTIONS = {"knn": {"k": [1]}}  # the bank is smaller than the usual k
-SILENT: Any = SimpleNamespace(**dict.fromkeys(("begin", "advance", "end", "note", "download"), lambda *_: None))
+SILENT: Any = SimpleNamespace(**dict.fromkeys(("begin", "advance", "end", "note", "download"), lambda *_, **__: None))
 
 
 @cache
