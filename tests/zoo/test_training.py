@@ -161,7 +161,7 @@ def test_what_half_precision_cannot_hold_is_refused() -> None:
 
 def test_evaluation_worlds_are_never_trained_on() -> None:
     assert not set(world.TRAINING) & set(range(10))
-    assert {world.HELD_OUT, world.MEASURED} <= set(range(10))
+    assert world.HELD_OUT in range(10)
 
 
 def test_pictures_are_drawn_and_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
