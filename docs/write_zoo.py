@@ -41,7 +41,7 @@ show theirs are left out. Seeds 0 to 9 are for evaluation and were never trained
 MEASURED = """\
 ## What they can do
 
-On six worlds of `shapes` and `shapes-video` that none of them has seen: the best block's value, its mean over the
+On four worlds of `shapes` and `shapes-video` that none of them has seen: the best block's value, its mean over the
 worlds, and two standard errors of that mean. The best of a row is in bold; `tiny-random` is the floor.
 
 <!-- corpus: tiny-tasks -->
