@@ -51,6 +51,33 @@ How far the attention of each block reaches, in widths of the grid:
 
 <!-- corpus: tiny-distances -->
 <!-- end -->
+
+Each objective gives something else. Labels and captions teach what things are called, and captions also which thing it
+is. MoCo, which tells pictures apart, finds instances again and follows objects. DINO's CLS looks at the objects. MAE,
+which must say what is hidden where, finds points. BEiT is a little better than the floor at points, and not clearly so
+at anything else.
+
+None is better at everything: DINO, MAE and BEiT do not name things better than the floor does, and the one that was
+told the names looks at the objects less, and loses them in films. DINO and MoCo live on many passes, and had few.
+
+## What one sees
+
+`vitan demo` draws these among others.
+
+![Distance, entropy, attention to CLS and more over the blocks, a line for each model](images/zoo-attention.png)
+
+MAE alone has learned heads that look nearby: a hidden patch is best made from those beside it. All others look about
+as far as uniform attention does. Where they part ways is entropy: labels and captions make attention sharp, above all
+that of CLS, and the untrained model's is nearly uniform everywhere.
+
+![The attention distance of every head, a panel for each model](images/zoo-heads.png)
+
+The heads of MAE share the work, from the next patch to half of the grid; those of the untrained model are all alike.
+
+![How alike the last blocks of all pairs of models are](images/zoo-cka.png)
+
+Supervision by labels has led furthest from the beginning, and to something of its own. DINO, MoCo and MAE are about as
+near to the untrained model as to one another, which says how little such short trainings change.
 """
 _AGAIN = """\
 ## Making them again
