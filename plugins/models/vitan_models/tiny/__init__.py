@@ -6,6 +6,7 @@ All six began with the same weights, which are those of ``tiny-random``. They we
 
 from __future__ import annotations
 
+import difflib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -99,7 +100,8 @@ def _earlier(name: str) -> ModelSpec:
     """``dino-tenth`` and its like. Raises ``UnknownNameError`` for any other name."""
     known = {f"{model}-tenth": (model, card) for model, card in cards().items()}
     if name not in known:
-        raise UnknownNameError("model", f"tiny:{name}", [f"tiny:{each}" for each in known])
+        close = difflib.get_close_matches(name, known, n=2)
+        raise UnknownNameError("model", f"tiny:{name}", [f"tiny:{each}" for each in close])
     return _trained(*known[name], "tenth")
 
 
