@@ -174,7 +174,8 @@ def _with_way_out(error: VitanError, plugins: Plugins) -> VitanError:
     """The error, with the models that need no fetching where weights cannot be had."""
     if not isinstance(error, WeightsUnavailableError) or not (names := plugins.embedded()):
         return error
-    return WeightsUnavailableError(f"{error}\nThese come with their weights: {', '.join(names)}.")
+    *told, last = str(error).splitlines()  # the last line sums up what to do
+    return WeightsUnavailableError("\n".join([*told, f"These come with their weights: {', '.join(names)}.", last]))
 
 
 def check(plan: Plan, *, plugins: Given = None) -> list[str]:
