@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
-from contextlib import redirect_stdout
 from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,12 +11,13 @@ import click
 
 from ...errors import OptionError, OutOfMemoryError
 from ...registry.plugins import load_kind
-from ..app import complete_files, data_root_option, plugin_option, plugins_of, say_error
+from ..app import complete_files, data_root_option, plugin_option, plugins_of
 from ..names import complete_analyses, complete_datasets, complete_models
 from ..plugin_options import Part, PluginCommand, PluginOption, flags_as_typed
 from ..progress import reporter
 from ..request import Request, assemble, choose_dataset
-from ..tables import as_dict, many_models, one_model, pictures
+from ..running import carry_out, figures_option, leave, output_option, say_where
+from ..tables import as_dict, many_models, one_model
 
 if TYPE_CHECKING:
     from ... import Plan
@@ -140,21 +139,14 @@ def _split(ctx: click.Context, param: click.Parameter, value: str | None) -> tup
 @click.option(
     "--on-error", type=click.Choice(["stop", "skip"]), help="What an image does that cannot be read.  [default: stop]"
 )
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path),
-    default=Path("results"),
-    show_default=True,
-    help="Folder for records and figures.",
-)
+@output_option
 @click.option(
     "--plan",
     type=click.Path(path_type=Path),
     metavar="FILE",
     help="Run this plan (YAML or JSON); whatever is typed beside it replaces that part of it.",
 )
-@click.option("--no-figures", is_flag=True, help="Write numbers only.")
+@figures_option
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 @plugin_option
 @click.pass_context
@@ -179,8 +171,6 @@ def run(
     vitan run attention attention-maps -m dino-B16 -m mae-B16 -d ~/pictures
     vitan run --plan plan.yaml --device cuda
     """  # \b keeps click from joining the lines
-    from ... import api
-
     peeked: _Peeked = ctx.meta[_PEEKED]
     assert isinstance(ctx.command, PluginCommand)
     brought = ctx.command.brought(ctx)
@@ -197,20 +187,11 @@ def run(
     if peeked.models and not models:
         progress.note(f"no --model: {', '.join(peeked.models)}, on {peeked.dataset['name']}")
     try:
-        with redirect_stdout(sys.stderr):  # what a plugin prints is no part of what is read from stdout
-            found = api.run_plan(
-                asked, output=output, figures=not no_figures, plugins=peeked.plugins, progress=progress
-            )
-    except KeyboardInterrupt:
-        raise click.Abort("finished parts are kept, run the same command to go on") from None
+        found = carry_out(asked, output, figures=not no_figures, plugins=peeked.plugins, progress=progress)
     except (OptionError, OutOfMemoryError) as error:
         raise type(error)(flags_as_typed(str(error), brought)) from None
-    finally:
-        progress.close()
     _print(found, output, len(asked.models) > 1, as_json)
-    for name, failure in found.failed.items():
-        say_error(failure, f"{name}: {flags_as_typed(str(failure), brought)}")
-    ctx.exit(1 if found.failed else 0)
+    leave(ctx, found, brought)
 
 
 def _print(found: Results, output: Path, several: bool, as_json: bool) -> None:
@@ -222,9 +203,7 @@ def _print(found: Results, output: Path, several: bool, as_json: bool) -> None:
         group = [each for each in found if each.analysis == analysis]
         click.echo("\n".join(many_models(group) if several else one_model(group)) + "\n")
     if found:
-        for path in pictures(found, output):
-            click.echo(f"pictures  {path}")
-        click.echo(f"numbers   {output / 'records.csv'}")
+        say_where(found, output)
 
 
 def _by_part(typed: dict[PluginOption, Any]) -> dict[tuple[str, str], dict[str, Any]]:

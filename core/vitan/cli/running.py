@@ -1,0 +1,58 @@
+"""What the commands that run a plan have in common: their options, the run itself, and how they end."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from .app import say_error
+from .plugin_options import PluginOption, flags_as_typed
+from .tables import pictures
+
+if TYPE_CHECKING:
+    from .. import Plan
+    from ..registry.plugins import Plugins
+    from ..results.results import Results
+    from .progress import Bars, Lines
+
+output_option = click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    default=Path("results"),
+    show_default=True,
+    help="Folder for records and figures.",
+)
+figures_option = click.option("--no-figures", is_flag=True, help="Write numbers only.")
+
+
+def carry_out(plan: Plan, output: Path, *, figures: bool, plugins: Plugins, progress: Bars | Lines) -> Results:
+    """Run a plan and tell ``progress``; raises ``click.Abort`` where the user ends it."""
+    from .. import api
+
+    try:
+        with redirect_stdout(sys.stderr):  # what a plugin prints is no part of what is read from stdout
+            return api.run_plan(plan, output=output, figures=figures, plugins=plugins, progress=progress)
+    except KeyboardInterrupt:
+        raise click.Abort("finished parts are kept, run the same command to go on") from None
+    finally:
+        progress.close()
+
+
+def say_where(found: Results, output: Path) -> None:
+    """Where pictures and numbers are."""
+    for path in pictures(found, output):
+        click.echo(f"pictures  {path}")
+    click.echo(f"numbers   {output / 'records.csv'}")
+
+
+def leave(ctx: click.Context, found: Results, brought: Sequence[PluginOption] = ()) -> None:
+    """Say what failed, and end the command accordingly; options are named as they were ``brought`` and typed."""
+    for name, failure in found.failed.items():
+        say_error(failure, f"{name}: {flags_as_typed(str(failure), brought)}")
+    ctx.exit(1 if found.failed else 0)
