@@ -8,7 +8,6 @@ import posixpath
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from itertools import islice
 from typing import Any
 
 import open_clip
@@ -19,7 +18,7 @@ from vitan.errors import MismatchError, UnknownNameError
 from vitan.registry.specs import CheckpointFormat, HubSource, ModelSpec, StateDict, UrlSource, WeightSource
 from vitan.registry.spelling import same_model
 
-from ._timm_catalog import check_family, patch_size
+from ._timm_catalog import check_family, first_served, patch_size
 
 #: Everything but the image tower, by the first part of its keys.
 _OTHER_ROOTS = frozenset(
@@ -180,15 +179,7 @@ def _unknown(architecture: str, tag: str, close: Sequence[str]) -> UnknownNameEr
 def _meant(name: str) -> list[str]:
     """Towers with their weights that a name of another spelling may mean, such as ``siglip-B16``."""
     known = [f"{architecture}/{tag}" for architecture, tag in open_clip.list_pretrained()]
-    return list(islice(filter(_is_served, same_model(name, known)), 3))
-
-
-def _is_served(name: str) -> bool:
-    try:
-        spec(name)
-    except MismatchError:
-        return False
-    return True
+    return first_served(spec, same_model(name, known))
 
 
 def _close(name: str, known: Sequence[str], cutoff: float = 0.6) -> list[str]:

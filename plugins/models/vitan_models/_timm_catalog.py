@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import sys
+from collections.abc import Callable, Iterable
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -168,7 +169,7 @@ def _meant(name: str) -> list[str]:
     known.sort(key=_is_default, reverse=True)
     owner = read_name(name).owner
     tags = frozenset({_TAGS.get(owner, owner)} - {""})
-    return list(islice(filter(_is_served, same_model(name, known, tags)), 3))
+    return first_served(spec, same_model(name, known, tags))
 
 
 def _is_default(full: str) -> bool:
@@ -177,12 +178,17 @@ def _is_default(full: str) -> bool:
     return config is not None and config.tag == tag
 
 
-def _is_served(full: str) -> bool:
-    try:
-        spec(full)
-    except MismatchError:
-        return False
-    return True
+def first_served(spec: Callable[[str], ModelSpec], names: Iterable[str]) -> list[str]:
+    """The first three of these names that a catalog can serve."""
+
+    def is_served(name: str) -> bool:
+        try:
+            spec(name)
+        except MismatchError:
+            return False
+        return True
+
+    return list(islice(filter(is_served, names), 3))
 
 
 def _check_address(name: str) -> None:
