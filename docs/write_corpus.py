@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from statistics import fmean
+from statistics import fmean, stdev
 from typing import NamedTuple
 
 import vitan
@@ -112,9 +112,8 @@ def _tasks_of(records: Sequence[Record], models: Sequence[str], cell: _Cell) -> 
 def _over_worlds(bests: Sequence[Best]) -> tuple[str, str]:
     """The mean over worlds, and two standard errors of it."""
     values = [best.value for best in bests]
-    mean, unit = fmean(values), bests[0].unit
-    error = (sum((value - mean) ** 2 for value in values) / (len(values) - 1) / len(values)) ** 0.5
-    return _shown(mean, unit) + " %" * (unit == "%"), f" ± {_shown(2 * error, unit)}"
+    unit, error = bests[0].unit, stdev(values) / len(values) ** 0.5
+    return _shown(fmean(values), unit) + " %" * (unit == "%"), f" ± {_shown(2 * error, unit)}"
 
 
 def _in_one_world(bests: Sequence[Best]) -> tuple[str, str]:
