@@ -6,7 +6,6 @@ and every number in it is compared within the limits of the folder's README. ``V
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +17,7 @@ from PIL import Image
 
 from golden import FOLDER as SET
 from golden import OWN
+from scripts import load_script
 from vitan.data.views import make_view, to_tensor
 from vitan.models.model import as_built
 from vitan.models.weights import fit
@@ -38,10 +38,7 @@ pytestmark = pytest.mark.golden
 
 
 def _tools() -> Any:
-    spec = importlib.util.spec_from_file_location("build_checkpoint", OWN / "models" / "build_checkpoint.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script(OWN / "models" / "build_checkpoint.py")
 
 
 def _golden(config: Any) -> Any:

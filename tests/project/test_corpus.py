@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
+from scripts import load_script
 from vitan.analysis.records import Record
 from vitan.results.folder import read_table
 from vitan_models.tiny import cards
@@ -18,12 +18,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 
 @pytest.fixture(scope="module")
 def corpus() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("write_corpus", DOCS / "write_corpus.py")
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script(DOCS / "write_corpus.py")
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import shlex
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ import yaml
 from PIL import Image
 
 import vitan
+from scripts import load_script
 from vitan.cli import main
 from vitan.cli.plugin_options import fields_of
 from vitan.registry.plugins import Plugins
@@ -147,13 +147,8 @@ def test_the_site_leads_to_every_page() -> None:
 
 @pytest.mark.skipif(version("click") < "8.5", reason="the page is written with a click that lays out usage otherwise")
 def test_the_reference_of_the_command_line_is_written_from_the_commands() -> None:
-    spec = importlib.util.spec_from_file_location("write_cli", DOCS / "write_cli.py")
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
     shown = (DOCS / "cli.md").read_text(encoding="utf-8")
-    assert shown == module.page(), "run 'make docs/cli.md'"
+    assert shown == load_script(DOCS / "write_cli.py").page(), "run 'make docs/cli.md'"
 
 
 # A page for every analysis

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import gzip
-import importlib.util
 import re
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
+from scripts import load_script
 from vitan.analysis.records import COLUMNS
 from vitan.analysis.tables import from_csv, to_csv
 
@@ -19,12 +19,7 @@ OLD = ROOT / "tests" / "core" / "analysis" / "data" / "records-schema-2.csv.gz"
 
 @pytest.fixture(scope="module")
 def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("write_results", ROOT / "docs" / "write_results.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script(ROOT / "docs" / "write_results.py")
 
 
 def test_the_page_is_what_the_specs_say(script: ModuleType) -> None:

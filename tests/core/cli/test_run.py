@@ -14,6 +14,7 @@ import torch
 import yaml
 from pydantic import Field
 
+from scripts import load_script
 from vitan.engine.job import validate
 from vitan.errors import OptionError
 from vitan.options import Options
@@ -84,15 +85,9 @@ def test_one_model(vitan: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_mean_is_that_of_the_model(vitan: Any, tmp_path: Path) -> None:
     """The whole chain against the toy model run by hand."""
-    import importlib.util
-
     import numpy as np
 
-    spec = importlib.util.spec_from_file_location("toys_by_hand", Path(__file__).with_name("toys.py"))
-    assert spec
-    assert spec.loader
-    toys = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(toys)
+    toys = load_script(Path(__file__).with_name("toys.py"))
     assert vitan(*RUN, "--limit", 1).code == 0
     model = toys._vit(2, 0).eval()
     pixels = np.zeros((3, 32, 32), np.float32)
