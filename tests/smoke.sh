@@ -22,7 +22,7 @@ vitan="$work/venv/bin/vitan"
 "$vitan" doctor
 export VITAN_OFFLINE=1
 "$vitan" run attention attention-maps --model random-S16 --dataset samples --limit 2
-"$vitan" demo --no-figures
+"$vitan" demo --figures none
 "$vitan" table --against corpus
 test -s results/records.csv
 find results -name '*.png' | grep -q .

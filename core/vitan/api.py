@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from .registry.plugins import Plugins
     from .registry.specs import DatasetSpec
     from .results.best import Best
+    from .results.drawn import Figures
     from .results.findings import Comparison, Finding
     from .results.results import Results
 
@@ -49,7 +50,7 @@ def run(
     dtype: str = "float32",
     on_error: str = "stop",
     output: str | Path | None = None,
-    figures: bool = True,
+    figures: Figures = "all",
     plugins: Given = None,
     progress: Reporter | None = None,
 ) -> Results:
@@ -58,9 +59,9 @@ def run(
     ``analyses`` are names, or names with their options: ``{"knn": {"k": [20]}}``. ``models`` are names, or names with
     weights of one's own: ``{"dino-B16": "my.pth"}``; without any, those that come with vitan. ``dataset`` is a name, or
     a folder of pictures; without one, what the models were made for, or photographs. The rest is what the command line
-    calls by the same words. Stored state is kept and reused; with ``output`` everything is written
-    there, as ``vitan run`` writes it. ``plugins`` are files, models and datasets to use besides what is installed.
-    ``progress`` is told how far it is; nothing is printed without.
+    calls by the same words. Stored state is kept and reused; with ``output`` everything is written there, as ``vitan
+    run`` writes it; ``figures`` are all, ``comparisons`` alone, or ``none``. ``plugins`` are files, models and datasets
+    to use besides what is installed. ``progress`` is told how far it is; nothing is printed without.
 
     Raises ``UsageError`` before any weight is loaded for what cannot work, and the error of a model that is alone. Of
     several models or analyses, what fails is in ``failed``.
@@ -92,7 +93,7 @@ def run_plan(
     plan: Plan,
     *,
     output: str | Path | None = None,
-    figures: bool = True,
+    figures: Figures = "all",
     plugins: Given = None,
     progress: Reporter | None = None,
 ) -> Results:
@@ -105,11 +106,13 @@ def run_plan(
     from .engine.runner import tell_limit
     from .engine.store import Store
     from .files import make_writable, states_dir
+    from .results.drawn import check_figures
     from .results.folder import write_root
     from .results.keep import check_job
     from .results.results import Results
     from .results.save import Silent, compare_findings
 
+    check_figures(figures)
     known, reporter = plugins_from(plugins), Silent() if progress is None else progress
     job = prepare(resolve(plan, known), known)
     root = None if output is None else Path(output)
@@ -137,7 +140,7 @@ def _run_one(
     index: int,
     plugins: Plugins,
     root: Path | None,
-    figures: bool,
+    figures: Figures,
     reporter: Reporter,
     failed: dict[str, VitanError],
 ) -> list[Finding]:
@@ -242,7 +245,7 @@ def compare(
     models: Sequence[str] = (),
     dataset: str | None = None,
     output: str | Path | None = None,
-    figures: bool = True,
+    figures: Figures = "all",
     progress: Reporter | None = None,
 ) -> list[Comparison]:
     """Compare models that were run apart, from what is stored of them, and write that below ``output``.
@@ -251,11 +254,13 @@ def compare(
     ``UsageError`` where no two models have been run alike, naming what differs, and ``KeptError`` where more models
     have been compared there.
     """
+    from .results.drawn import check_figures
     from .results.folder import write_root
     from .results.keep import check_comparison
     from .results.read import check_alike
     from .results.save import Silent, compare_findings
 
+    check_figures(figures)
     found = load_results(results) if isinstance(results, (str, Path)) else results
     chosen = found.named(list(analyses), models, dataset)
     groups: dict[tuple[str, str], list[Outcome]] = {}

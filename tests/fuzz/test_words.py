@@ -18,9 +18,9 @@ TOYS = Path(__file__).parents[1] / "core" / "cli" / "toys.py"
 #: Honest commands; words with a bar before them are replaced in their turn. None of them names where to write.
 COMMANDS = (
     "run |mean -m |toy-A8 -d |dots --n |3 --blocks |all --limit |2 --batch-size |2 --device |cpu --dtype |float32",
-    "run |mean |other -m |toy-A8 -m |toy-B8 -d |dots --mean-mass |0.5 --on-error |stop --no-figures",
+    "run |mean |other -m |toy-A8 -m |toy-B8 -d |dots --mean-mass |0.5 --on-error |stop --figures |none",
     "run |mean -m |toy-A8 --weights |toy-A8=w.pth -d |dots",
-    "run |attention -m |random-S32 -d |shapes --limit |1 --blocks |first --no-figures",
+    "run |attention -m |random-S32 -d |shapes --limit |1 --blocks |first --figures |none",
     "run |knn -m |timm:vit_tiny_patch16_224 -d |imagenet --root |nowhere --k |20",
     "run |mean -m |open_clip:ViT-B-32 -d |coco --root |nowhere",
     "run --plan |plan.yaml --json",

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
 LISTINGS = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 #: Drawing every page of attention takes longer than all the rest; figures are looked at elsewhere.
-QUICKLY = {'.write("results")': '.write("results", figures=False)'}
+QUICKLY = {'.write("results")': '.write("results", figures="none")'}
 
 
 @pytest.fixture(scope="module")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from ..results.drawn import CHOICES, Figures
 from .app import say_error
 from .plugin_options import PluginOption, flags_as_typed
 from .tables import pictures
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from ..results.results import Results
     from .progress import Bars, Lines
 
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
 output_option = click.option(
     "-o",
     "--output",
@@ -28,10 +31,20 @@ output_option = click.option(
     show_default=True,
     help="Folder for records and figures.",
 )
-figures_option = click.option("--no-figures", is_flag=True, help="Write numbers only.")
 
 
-def carry_out(plan: Plan, output: Path, *, figures: bool, plugins: Plugins, progress: Bars | Lines) -> Results:
+def figures_option(default: Figures) -> Callable[[_Command], _Command]:
+    """``--figures``, with what is drawn where it is not given."""
+    return click.option(
+        "--figures",
+        type=click.Choice(CHOICES),
+        default=default,
+        show_default=True,
+        help="Draw every figure, only those that compare models, or none.",
+    )
+
+
+def carry_out(plan: Plan, output: Path, *, figures: Figures, plugins: Plugins, progress: Bars | Lines) -> Results:
     """Run a plan and tell ``progress``; raises ``click.Abort`` where the user ends it."""
     from .. import api
 

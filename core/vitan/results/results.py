@@ -16,6 +16,7 @@ from .findings import Comparison, Finding
 
 if TYPE_CHECKING:
     from ..analysis.figures import Drawings
+    from .drawn import Figures
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,11 +112,16 @@ class Results(Sequence[Finding]):
             drawings += [drawing for each in group for drawing in each.figures()]
         return drawings
 
-    def write(self, folder: str | Path, *, figures: bool = True) -> Results:
-        """Write everything as ``vitan run`` does, and return the same results with their places."""
+    def write(self, folder: str | Path, *, figures: Figures = "all") -> Results:
+        """Write everything as ``vitan run`` does, and return the same results with their places.
+
+        ``figures`` are all, ``comparisons`` alone, or ``none``.
+        """
+        from .drawn import check_figures
         from .folder import write_root
         from .save import Silent, compare_findings, write_findings
 
+        check_figures(figures)
         root = Path(folder)
         findings, failed = write_findings(self.findings, root, figures=figures, reporter=Silent())
         comparisons, more = compare_findings(findings, root, figures=figures, reporter=Silent())

@@ -12,6 +12,7 @@ from ..engine.progress import Reporter
 from ..engine.runner import Outcome
 from ..errors import KeptError, VitanError
 from .drawing import draw, draw_between, draw_into, files, save
+from .drawn import Figures
 from .findings import Comparison, Finding
 from .folder import write_root
 from .unchanged import figures_key
@@ -37,7 +38,7 @@ def finding_of(outcome: Outcome, job: Job | None, folder: Path | None = None) ->
 
 
 def write_findings(
-    findings: Sequence[Finding], root: Path, *, figures: bool, reporter: Reporter
+    findings: Sequence[Finding], root: Path, *, figures: Figures, reporter: Reporter
 ) -> tuple[list[Finding], dict[str, VitanError]]:
     """Write the numbers of findings, gather the root table, then write files and draw; returns them with their places.
 
@@ -50,7 +51,7 @@ def write_findings(
     for each in findings:
         assert each.job is not None, "only what was run just now is written"
         outcome = each.load_outcome()
-        keys.append(figures_key([each], [outcome]) if figures else "")
+        keys.append(figures_key([each], [outcome]))
         try:
             written.append(replace(each, folder=write_outcome(outcome, each.job, root, keys[-1])))
         except KeptError as error:
@@ -65,7 +66,7 @@ def write_findings(
             save(files(outcome), each.folder)
         except VitanError as error:
             failed[f"files of {each.analysis} of {each.model}"] = forget(error)
-        if outcome.analysis.spec.figures is None or not figures:
+        if outcome.analysis.spec.figures is None or figures != "all":
             continue
         try:
             pictures = draw_into(each.folder, draw(outcome, reporter.note), each.analysis, key, reporter)
@@ -76,7 +77,7 @@ def write_findings(
 
 
 def compare_findings(
-    findings: Sequence[Finding], root: Path | None, *, figures: bool, reporter: Reporter
+    findings: Sequence[Finding], root: Path | None, *, figures: Figures, reporter: Reporter
 ) -> tuple[list[Comparison], dict[str, VitanError]]:
     """What each analysis finds between the models that it was run on; nothing for a single model.
 
@@ -98,13 +99,13 @@ def compare_findings(
 
 
 def _write(
-    comparison: Comparison, outcomes: Sequence[Outcome], root: Path, *, figures: bool, reporter: Reporter
+    comparison: Comparison, outcomes: Sequence[Outcome], root: Path, *, figures: Figures, reporter: Reporter
 ) -> Comparison:
     """Write the numbers between models, then draw; returns it with its place and pictures."""
     result, what = comparison.result, f"{comparison.analysis} between models"
-    key = figures_key(comparison.findings, outcomes, result) if figures else ""
+    key = figures_key(comparison.findings, outcomes, result)
     folder = write_between(result, outcomes, root, key)
-    if not figures:
+    if figures == "none":
         return replace(comparison, folder=folder)
     pictures = draw_into(folder, draw_between(outcomes, result, reporter.note), what, key, reporter)
     return replace(comparison, folder=folder, pictures=pictures)
@@ -154,8 +155,8 @@ def _between(group: Sequence[Finding], outcomes: Sequence[Outcome]) -> Compariso
     )
 
 
-def _is_something(comparison: Comparison, outcomes: Sequence[Outcome], figures: bool) -> bool:
+def _is_something(comparison: Comparison, outcomes: Sequence[Outcome], figures: Figures) -> bool:
     """Whether there is something to put into a folder."""
     spec = outcomes[0].analysis.spec
     drawn = spec.comparison if comparison.result is not None else spec.figures and spec.comparison is None
-    return comparison.result is not None or bool(figures and drawn)
+    return comparison.result is not None or bool(figures != "none" and drawn)

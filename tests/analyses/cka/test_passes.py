@@ -97,7 +97,7 @@ def test_the_map_of_twenty_models_costs_twenty_passes(seen: Any, tmp_path: Path)
     outcomes = [outcome for i in range(COUNT) for outcome in outcomes_of(job, i, Store(tmp_path / "store"), Mock())]
     assert sum(seen) == COUNT * IMAGES
     compare_findings(
-        [finding_of(outcome, job) for outcome in outcomes], tmp_path / "out", figures=False, reporter=Silent()
+        [finding_of(outcome, job) for outcome in outcomes], tmp_path / "out", figures="none", reporter=Silent()
     )
     assert sum(seen) == COUNT * IMAGES  # no further forward for any of the 190 pairs
     arrays = np.load(tmp_path / "out" / "comparison" / "pictures" / "cka" / "arrays.npz")

@@ -100,7 +100,7 @@ def test_completion(words: list[str], expected: list[str]) -> None:
     [
         (["run", "mean", "--ma"], ["--mass"]),
         (["run", "mean", "--sh"], ["--shout"]),
-        (["run", "mean", "--no-"], ["--no-figures", "--no-shout"]),
+        (["run", "mean", "--no-"], ["--no-shout"]),
         (["run", "mean", "-m", "toy-A8", "--batch-size", "3", "--mean."], ["--mean.limit"]),
         (["run", "mean", "other", "--"], ["--mean.mass", "--other.mass", "--kind"]),
         (["run", "mean", "--mass", "0.5", "--ca"], ["--cap"]),
@@ -109,7 +109,7 @@ def test_completion(words: list[str], expected: list[str]) -> None:
         (["run", "mean", "--kind", "sq"], ["squared"]),
         (["run", "mean", "--mass", "0.5", "-d", ""], ["dots"]),
         (["run", "mean", "--cap", ""], ["none"]),
-        (["run", "mean", "-d", "dots", "--n"], ["--no-figures", "--no-shout", "--n"]),
+        (["run", "mean", "-d", "dots", "--n"], ["--no-shout", "--n"]),
         (["run", "mean", "-d", "nowhere", "--lim"], ["--limit"]),
         (["run", "nothing", "--lim"], ["--limit"]),
         (["run", "--plan", "nowhere.yaml", "--lim"], ["--limit"]),

@@ -29,7 +29,7 @@ def test_models_that_were_run_apart_are_drawn_and_tabulated_together(vitan: Any)
     assert "toy-B8" in ran.out
     assert "results/comparison/dots/mean/models.png" in ran.out
     assert Path("results/comparison/dots/mean/models.png").is_file()
-    together = vitan("compare", "mean", "-m", "toy-B8", "-m", "toy-A8", "--no-figures")
+    together = vitan("compare", "mean", "-m", "toy-B8", "-m", "toy-A8", "--figures", "none")
     rows = [line.split()[0] for line in together.out.splitlines() if "toy-" in line]
     assert rows == ["toy-B8", "toy-A8"]
 
@@ -43,7 +43,7 @@ def test_neither_the_dataset_nor_the_weights_are_needed(vitan: Any) -> None:
 
 @pytest.mark.usefixtures("two")
 def test_another_folder_gets_what_there_is_to_write(vitan: Any) -> None:
-    none = vitan("compare", "-o", "out", "--no-figures")
+    none = vitan("compare", "-o", "out", "--figures", "none")
     assert none.code == 0, none.err
     assert "toy-A8" in none.out
     assert "numbers" not in none.out

@@ -103,7 +103,7 @@ def test_the_mean_is_that_of_the_model(vitan: Any, tmp_path: Path) -> None:
 
 
 def test_no_figures_and_output(vitan: Any) -> None:
-    ran = vitan(*RUN, "--no-figures", "-o", "else/where")
+    ran = vitan(*RUN, "--figures", "none", "-o", "else/where")
     assert ran.code == 0
     assert "pictures" not in ran.out
     assert "else/where/records.csv" in ran.out
@@ -289,7 +289,7 @@ def test_a_misspelt_analysis_is_noticed_before_its_options(vitan: Any) -> None:
 
 def test_plugin_files_may_be_named_after_run(bare: Any) -> None:
     toys = Path(__file__).with_name("toys.py")
-    ran = bare(*RUN, "-p", toys, "--mass", ".5", "--no-figures")
+    ran = bare(*RUN, "-p", toys, "--mass", ".5", "--figures", "none")
     assert ran.code == 0, ran.err
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 TOYS = Path(__file__).with_name("toys.py")
-RUN = ("run", "mean", "-m", "toy-A8", "-d", "dots", "--no-figures")
+RUN = ("run", "mean", "-m", "toy-A8", "-d", "dots", "--figures", "none")
 COMMANDS = [("list",), ("show", "mean"), ("verify", "--help"), ("cache",), ("doctor",), ("table", "results"), RUN]
 
 

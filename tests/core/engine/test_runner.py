@@ -263,7 +263,7 @@ def test_output_folder(tmp_path: Path) -> None:
         "plan.yaml", "records.csv", "arrays.npz", "arrays.json", "images.csv", "provenance.json",
     }  # fmt: skip
     (alone, failed) = compare_findings(
-        [finding_of(outcomes[0], job)], tmp_path / "out", figures=True, reporter=Silent()
+        [finding_of(outcomes[0], job)], tmp_path / "out", figures="all", reporter=Silent()
     )
     assert (alone, failed) == ([], {})
     root = write_root(tmp_path / "out").read_text()
@@ -307,7 +307,7 @@ def test_what_is_between_models_is_written(tmp_path: Path) -> None:
     outcomes = [outcome for i in range(2) for outcome in outcomes_of(job, i, Store(tmp_path / "store"), Silent())]
     assert [outcome.probe is None for outcome in outcomes] == [False, True, False, True]
     findings = [finding_of(outcome, job) for outcome in outcomes]
-    (found, drawn_only), failed = compare_findings(findings, tmp_path / "out", figures=True, reporter=Silent())
+    (found, drawn_only), failed = compare_findings(findings, tmp_path / "out", figures="all", reporter=Silent())
     assert failed == {}
     folder = tmp_path / "out" / "comparison" / "pictures" / "cka"
     assert found.folder == folder
@@ -326,7 +326,7 @@ def test_what_is_between_models_is_written(tmp_path: Path) -> None:
     assert {row["weights"] for row in rows} == {outcomes[0].weights}
     write_outcome(outcomes[0], job, tmp_path / "out")
     assert "toy-shallow-T8" in write_root(tmp_path / "out").read_text()
-    bare, _ = compare_findings(findings, tmp_path / "bare", figures=False, reporter=Silent())
+    bare, _ = compare_findings(findings, tmp_path / "bare", figures="none", reporter=Silent())
     assert [each.pictures for each in bare] == [(), ()]
     assert (tmp_path / "bare" / "comparison" / "pictures" / "cka" / "records.csv").is_file()
 

@@ -87,21 +87,21 @@ def test_a_comparison_of_more_models_is_kept(plugins: Plugins) -> None:
 
     plugins.register(Provider("cka", "1.0"), "cka", vitan_analyses.cka)
     plugins.add(replace(SHALLOW, name="toy-third-T8"))
-    vitan.run("cka", [*MODELS, "toy-third-T8"], "pictures", output="out", figures=False, plugins=plugins)
+    vitan.run("cka", [*MODELS, "toy-third-T8"], "pictures", output="out", figures="none", plugins=plugins)
     before = _contents("out/comparison")
     results = vitan.load_results("out", plugins=plugins)
     with pytest.raises(KeptError, match="out/comparison/pictures/cka compares 3 models, and this is 2; it is kept"):
-        vitan.compare(results, models=MODELS, figures=False)
+        vitan.compare(results, models=MODELS, figures="none")
     assert _contents("out/comparison") == before
-    (elsewhere,) = vitan.compare(results, models=MODELS, output="two", figures=False)
+    (elsewhere,) = vitan.compare(results, models=MODELS, output="two", figures="none")
     assert elsewhere.folder == Path("two/comparison/pictures/cka")
     notes = _Notes()
-    found = vitan.run("cka", MODELS, "pictures", output="out", figures=False, plugins=plugins, progress=notes)
+    found = vitan.run("cka", MODELS, "pictures", output="out", figures="none", plugins=plugins, progress=notes)
     assert _contents("out/comparison") == before
     assert found.failed == {}
     assert (len(found.comparisons), found.comparisons[0].folder) == (1, None)
     assert any("cka between models is not written: out/comparison/pictures/cka compares 3" in note for note in notes)
-    assert vitan.compare(results, figures=False)[0].models == ("toy-T8", "toy-shallow-T8", "toy-third-T8")
+    assert vitan.compare(results, figures="none")[0].models == ("toy-T8", "toy-shallow-T8", "toy-third-T8")
 
 
 class _Notes(list[str]):

@@ -23,6 +23,7 @@ from vitan.analysis.records import Record, Result
 from vitan.data.views import Crop
 from vitan.engine.job import Job
 from vitan.engine.runner import Outcome
+from vitan.errors import OptionError
 from vitan.registry.names import Provider
 from vitan.registry.plugins import Plugins
 from vitan.results import drawing, save, unchanged
@@ -140,11 +141,27 @@ def test_what_is_missing_or_altered_is_drawn_anew(plugins: Plugins, spoil: Calla
     assert _drawn(_run(plugins)) == []
 
 
-def test_without_figures_none_are_kept_and_a_later_run_draws(plugins: Plugins) -> None:
-    _run(plugins)
-    _run(plugins, figures=False)
-    assert _figures() == {}
-    assert _drawn(_run(plugins))
+def test_a_run_that_draws_less_keeps_what_is_still_right_and_no_more(plugins: Plugins) -> None:
+    _run(plugins, MODELS)
+    before = _figures()
+    for less in ("comparisons", "none"):
+        assert _drawn(_run(plugins, MODELS, figures=less)) == []
+        assert _figures() == before
+    _run(plugins, MODELS, figures="none", dtype="bfloat16")
+    assert _figures() == {}, "those of other numbers would lie"
+
+
+def test_comparisons_alone_are_drawn_and_the_rest_later(plugins: Plugins) -> None:
+    assert _drawn(_run(plugins, MODELS, figures="comparisons"))
+    assert {path.parts[1] for path in _figures()} == {"comparison"}
+    again = _run(plugins, MODELS)
+    assert "  cka between models: figures unchanged" in again
+    assert {*MODELS} < {path.parts[1] for path in _figures()}
+
+
+def test_what_is_no_choice_of_figures_is_refused(plugins: Plugins) -> None:
+    with pytest.raises(OptionError, match="figures: False is none of all, comparisons, none"):
+        _run(plugins, figures=False)
 
 
 def test_figures_that_failed_are_tried_again(tmp_path: Path) -> None:

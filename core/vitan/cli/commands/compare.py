@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..app import plugin_option, plugins_of
 from ..names import complete_analyses
 from ..progress import reporter
+from ..running import figures_option
+
+if TYPE_CHECKING:
+    from ...results.drawn import Figures
 
 
 @click.command(short_help="Compare models from results that are there; no model is run.")
@@ -25,7 +29,7 @@ from ..progress import reporter
     help="Folder that 'vitan run' has written.",
 )
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Folder to write to.  [default: --results]")
-@click.option("--no-figures", is_flag=True, help="Write numbers only.")
+@figures_option("all")
 @plugin_option
 @click.pass_context
 def compare(
@@ -36,7 +40,7 @@ def compare(
     dataset: str | None,
     results: Path,
     output: Path | None,
-    no_figures: bool,
+    figures: Figures,
     plugin_files: tuple[Path, ...],
 ) -> None:
     """Draw and tabulate models beside one another, from what earlier runs have left.
@@ -57,7 +61,7 @@ def compare(
     chosen: dict[str, Any] = {"models": models, "dataset": dataset, "output": output or results}
     progress = reporter()
     try:
-        made = api.compare(found, names, **chosen, figures=not no_figures, progress=progress)
+        made = api.compare(found, names, **chosen, figures=figures, progress=progress)
     finally:
         progress.close()
     for each in made:

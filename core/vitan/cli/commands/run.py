@@ -22,6 +22,7 @@ from ..tables import as_dict, many_models, one_model
 if TYPE_CHECKING:
     from ... import Plan
     from ...registry.plugins import Plugins
+    from ...results.drawn import Figures
     from ...results.results import Results
 
 _PEEKED = "vitan.cli.commands.run"
@@ -146,7 +147,7 @@ def _split(ctx: click.Context, param: click.Parameter, value: str | None) -> tup
     metavar="FILE",
     help="Run this plan (YAML or JSON); whatever is typed beside it replaces that part of it.",
 )
-@figures_option
+@figures_option("all")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 @plugin_option
 @click.pass_context
@@ -158,7 +159,7 @@ def run(
     dataset: str | None,  # noqa: ARG001  # peeked at before parsing
     weights: tuple[str, ...],
     output: Path,
-    no_figures: bool,
+    figures: Figures,
     as_json: bool,
     plan: Path | None,  # noqa: ARG001  # likewise
     plugin_files: tuple[Path, ...],  # noqa: ARG001  # likewise
@@ -187,7 +188,7 @@ def run(
     if peeked.models and not models:
         progress.note(f"no --model: {', '.join(peeked.models)}, on {peeked.dataset['name']}")
     try:
-        found = carry_out(asked, output, figures=not no_figures, plugins=peeked.plugins, progress=progress)
+        found = carry_out(asked, output, figures=figures, plugins=peeked.plugins, progress=progress)
     except (OptionError, OutOfMemoryError) as error:
         raise type(error)(flags_as_typed(str(error), brought)) from None
     _print(found, output, len(asked.models) > 1, as_json)
