@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from .text import columns, number, terminal_width
 
 if TYPE_CHECKING:
+    from ..results.best import Best, Task
     from ..results.findings import Finding
     from ..results.results import Results
 
@@ -61,6 +62,29 @@ def many_models(findings: Sequence[Finding]) -> list[str]:
     title = f"{findings[0].analysis} · {_data(findings)} · first → last block"
     rows = [finding.model for finding in findings]
     return [title, *(_table("model", rows, cells, _units(metrics), right=False) if cells else _nothing(findings))]
+
+
+def best_of_models(found: Sequence[Best]) -> list[str]:
+    """A table for several models and tasks: a row for each model, with the value at its best block, and which it is.
+
+    Of a metric that is found for several tokens, or along a sweep, the first is shown.
+    """
+    tasks: dict[tuple[str, str], Task] = {}
+    for best in found:
+        tasks.setdefault((best.task.analysis, best.task.metric), best.task)
+    chosen = {(best.task, best.model): best for best in found if best.task in tasks.values()}
+    models = list(dict.fromkeys(model for _, model in chosen))
+    names = {task: " ".join(filter(None, (task.metric, task.token, _swept(task)))) for task in tasks.values()}
+    cells = {
+        name: [f"{number(chosen[task, model].value)} @{chosen[task, model].block}" for model in models]
+        for task, name in names.items()
+    }
+    units = {names[task]: best.unit for (task, _), best in chosen.items()}
+    return ["best value of each model @ its block, from 0", *_table("model", models, cells, units, right=False)]
+
+
+def _swept(task: Task) -> str:
+    return "" if task.at is None else f"{task.parameter}={task.at:g}"
 
 
 def pictures(found: Results, output: Path) -> list[str]:

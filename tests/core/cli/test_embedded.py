@@ -113,5 +113,10 @@ def test_the_demo_is_its_recipe_and_ends_with_the_best_blocks(vitan: Any, more: 
     ran = vitan("-p", more, "demo", "-o", "found")
     assert ran.code == 0, ran.err
     assert models_of(ran.out) == ["small-one", "small-two"]
-    assert "best block" in ran.out
+    assert "best value of each model @ its block" in ran.out
+    table = {line.split()[0]: line.split()[1:] for line in ran.out.splitlines() if line.startswith("  small")}
+    (one, two) = (table[name] for name in ("small-one", "small-two"))
+    assert len(one) == len(two) == 2
+    assert one[1][0] == two[1][0] == "@"
+    assert one[0] != two[0]
     assert Path("found/records.csv").is_file()

@@ -62,7 +62,7 @@ class ClusteringProbe(Probe[ClusteringOptions]):
             records=tuple(records(found, k, TOKENS)),
             arrays=arrays | {FLOOR: np.array(values(found[FLOOR, 0])), "label": labels},
             axes=dict.fromkeys(kept, ("block", "metric")) | {FLOOR: ("metric",), "label": ("image",)},
-            headline=("purity", "nmi"),
+            headline=("nmi", "purity"),
         )
 
 

@@ -147,7 +147,7 @@ class SaliencyProbe(Probe[SaliencyOptions]):
                 "example-maps": ("image", "block", "source", "head", "patch"),
                 "example-union": ("image", "patch"),
             }
-        headline = ("iou-best-head-per-image", "iou-best-fixed-head", "iou-random-best-head")
+        headline = ("iou-best-fixed-head", "iou-best-head-per-image", "iou-random-best-head")
         return Result(records=tuple(found), arrays=arrays, axes=axes, headline=headline)
 
     def _examples(self) -> dict[str, Array]:
