@@ -8,22 +8,25 @@ import pytest
 import torch
 
 from vitan.models.model import Model, load_model
+from vitan.registry.specs import ModelSpec
 from vitan_saliency import vitan_models
 
 pytestmark = pytest.mark.real
 
 
+def spec_of(name: str) -> ModelSpec:
+    return next(spec for spec in vitan_models() if spec.name == name)
+
+
 @pytest.fixture(scope="module")
 def model() -> Model:
-    (spec,) = vitan_models()
-    return load_model(spec)
+    return load_model(spec_of("saliency-S14"))
 
 
 @pytest.fixture(scope="module")
 def untrained() -> Model:
     torch.manual_seed(0)
-    (spec,) = vitan_models()
-    return load_model(replace(spec, weights=(), formats=()))
+    return load_model(replace(spec_of("saliency-S14"), weights=(), formats=()))
 
 
 def waves() -> torch.Tensor:
@@ -73,3 +76,12 @@ def test_the_cls_token_looks_at_what_stands_out(model, untrained, place):
     assert 0.09 < cover.mean() < 0.11
     assert share_on(cover, model, pixels, block=8).min() > 0.3
     assert share_on(cover, untrained, pixels, block=8).max() < 0.2
+
+
+def test_clip_gives_the_tokens_of_the_published_graph():
+    """The first numbers of the normalised CLS token of the original file, its products computed on floats."""
+    clip = load_model(spec_of("clip-int8-B16"))
+    published = [-0.069621, -2.040424, -0.098120, -0.736422, -1.016268, 0.250662, 0.646898, -0.587907]
+    with torch.inference_mode():
+        tokens = clip.module.forward_features(waves())
+    torch.testing.assert_close(tokens[0, 0, :8], torch.tensor(published), atol=2e-4, rtol=0)

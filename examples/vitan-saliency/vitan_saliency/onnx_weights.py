@@ -1,4 +1,4 @@
-"""From the tensors of the ONNX file to the keys of timm's ``vit_small_patch14_dinov2``.
+"""The tensors of an ONNX file, and those of the saliency model in the keys of timm's ``vit_small_patch14_dinov2``.
 
 This module stays light (torch and onnx are imported when a file is read), so the plugin may import it at once.
 """
@@ -38,13 +38,16 @@ _MATRICES = {
     "mlp.fc1.weight": "mlp.fc1.MatMul",
     "mlp.fc2.weight": "mlp.fc2.MatMul",
 }
+#: How the parts of a matrix of integers are called after it: (q - zero) * scale, column by column.
+_INTEGERS, _ZERO, _SCALE = "_quantized", "_zero_point", "_scale"
 
 
 def read(path: Path) -> dict[str, Tensor]:
     """All tensors of an ONNX file.
 
     An exporter that folds constants leaves tensors without a name of their own (``onnx::MatMul_1966``); such a tensor
-    goes by the name of the node that uses it, in dots (``backbone.encoder.layer.0.mlp.fc1.MatMul``).
+    goes by the name of the node that uses it, in dots (``backbone.encoder.layer.0.mlp.fc1.MatMul``). A matrix that is
+    stored as integers, with a scale and a zero point, comes back as the floats that it stands for.
 
     Raises ``WeightsFormatError`` for a file that is not ONNX.
     """
@@ -57,10 +60,15 @@ def read(path: Path) -> dict[str, Tensor]:
     except DecodeError as error:
         raise WeightsFormatError(f"{path}: not an ONNX file ({error})") from error
     users = {name: node.name.strip("/").replace("/", ".") for node in graph.node for name in node.input}
+    stored = {tensor.name: torch.from_numpy(onnx.numpy_helper.to_array(tensor).copy()) for tensor in graph.initializer}
     tensors = {}
-    for tensor in graph.initializer:
-        name = users.get(tensor.name, tensor.name) if tensor.name.startswith("onnx::") else tensor.name
-        tensors[name] = torch.from_numpy(onnx.numpy_helper.to_array(tensor).copy())
+    for name, tensor in stored.items():
+        base = name.removesuffix(_INTEGERS)
+        if base != name and base + _SCALE in stored:
+            steps = tensor.float() - stored[base + _ZERO].float()
+            tensors[users[name].removesuffix("_quant")] = steps * stored[base + _SCALE]
+        elif not name.endswith((_SCALE, _ZERO)):
+            tensors[users.get(name, name) if name.startswith("onnx::") else name] = tensor
     return tensors
 
 
