@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import replace
 from functools import cache
@@ -194,7 +195,7 @@ def test_what_is_not_there_is_not_drawn() -> None:
     kept = {"overview", "heads", "heads-sorted", "heads-by-rank", "maps-aligned", "maps-aligned-one-scale"}
     assert figures(drawable(result=few)).keys() == kept
     assert figures(drawable(result=without(full, *full.arrays, "records"))) == {}
-    assert figures(*[drawable(result=without(full, *full.arrays))] * 2) == {}
+    assert figures(*[drawable(result=without(full, *full.arrays, "records"))] * 2) == {}
 
 
 def test_a_type_of_head_that_is_not_known_is_drawn_last() -> None:
@@ -215,6 +216,7 @@ def test_models_are_compared_over_normalised_depth() -> None:
     drawn = figures(*shown)
     assert drawn.keys() == {
         "compare-blocks",
+        "compare-head-types",
         *(f"compare-heads-{n}" for n in ("attention-distance", "entropy", "patch-to-cls", "position-deviation")),
     }
     lines = drawn["compare-blocks"].figure.axes[0].lines
@@ -226,6 +228,21 @@ def test_models_are_compared_over_normalised_depth() -> None:
     assert len({(line.get_marker(), line.get_linestyle()) for line in lines}) == 3
     titles = [axes.get_title(loc="left") for axes in drawn["compare-heads-patch-to-cls"].figure.axes]
     assert titles == ["DINO T/16", "MAE T/16"]  # the third has no CLS
+
+
+def test_types_of_heads_are_shares_of_each_block() -> None:
+    labels = {(0, 0): "strict", (0, 1): "strict", (0, 2): "soft", (0, 3): "other", **{(2, h): "sink" for h in range(4)}}
+    records = [Record(metric="head-type", value=1.0, block=b, head=h, label=label) for (b, h), label in labels.items()]
+    typed = drawable(result=replace(measured(SQUARE, (0, 1, 2), 4), records=tuple(records)))
+    figure = figures(typed, drawable("mae-T16", result=Result(records=())))["compare-head-types"].figure
+    (axes,) = (axes for axes in figure.axes if axes.get_visible())  # a model without types has no panel
+    bars = {container[0].get_facecolor(): [bar.get_width() for bar in container] for container in axes.containers}
+    assert sorted(bars.values()) == [[0, 0, 1], [0.25, 0, 0], [0.25, 0, 0], [0.5, 0, 0]]
+    for row in range(3):  # they stand side by side, and fill a block whose heads all have a type
+        ends = sorted((c[row].get_x(), c[row].get_x() + c[row].get_width()) for c in axes.containers)
+        assert all(left[1] == right[0] for left, right in itertools.pairwise(ends))
+        assert ends[-1][1] == (0 if row == 1 else 1)
+    assert axes.get_ylim()[0] > axes.get_ylim()[1], "block 0 is on top"
 
 
 def test_distance_is_also_shown_against_uniform_attention() -> None:

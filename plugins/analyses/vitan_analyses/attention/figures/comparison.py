@@ -13,6 +13,7 @@ from ...plotting import pages as plots
 from ...plotting.curves import Panel, depth, line_page, looks
 from ..geometry import uniform_distance
 from .readings import HEAD_METRICS, TITLES, block_values, head_values, unit
+from .types import draw_types
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -26,6 +27,9 @@ def draw(drawables: Sequence[Drawable]) -> Iterator[Plot]:
     if panels:
         title = "Attention over depth, mean over heads and pictures"
         yield Plot(name="compare-blocks", figure=line_page(drawables, panels, title=title))
+    types = draw_types(drawables)
+    if types is not None:
+        yield Plot(name="compare-head-types", figure=types)
     for name in _BREAKOUTS:
         known = zip(drawables, looks(drawables), strict=True)
         shown = [(drawable, look) for drawable, look in known if head_values(drawable, name) is not None]

@@ -15,8 +15,17 @@ from vitan.analysis.figures import Drawable, Plot
 from ...plotting import pages as plots
 from ...plotting.pixels import Array, colour, own_scale, stretch, tile
 from ..geometry import uniform_distance
-from ..head_types import OTHER, TYPES
-from .readings import HEAD_METRICS, TITLES, block_values, head_types, head_values, image_count, patch_maps, unit
+from .readings import (
+    HEAD_METRICS,
+    TITLES,
+    block_values,
+    head_types,
+    head_values,
+    image_count,
+    patch_maps,
+    type_colours,
+    unit,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import SubFigure
@@ -69,14 +78,18 @@ def _heat_maps(part: SubFigure, drawable: Drawable) -> None:
 
 def type_map(axes: Axes, types: dict[tuple[int, int], str], blocks: tuple[int, ...], heads: int) -> None:
     """A colour per head type, (block, head), with a legend below; a head without a type stays white."""
-    known = [*TYPES, OTHER, *sorted(set(types.values()) - {*TYPES, OTHER})]
-    labels = [label for label in known if label in types.values()]
-    colours = [plots.CATEGORIES[known.index(label) % len(plots.CATEGORIES)] for label in labels]
+    colours = type_colours(types.values())
+    labels = list(colours)
     codes = np.full((len(blocks), heads), np.nan)
     for (block, head), label in types.items():
         codes[blocks.index(block), head] = labels.index(label)
     axes.imshow(
-        codes, cmap=ListedColormap(colours), vmin=-0.5, vmax=len(labels) - 0.5, aspect="auto", interpolation="none"
+        codes,
+        cmap=ListedColormap([*colours.values()]),
+        vmin=-0.5,
+        vmax=len(labels) - 0.5,
+        aspect="auto",
+        interpolation="none",
     )
     axes.set_xticks(np.arange(heads - 1) + 0.5, minor=True)
     axes.set_yticks(np.arange(len(blocks) - 1) + 0.5, minor=True)
@@ -84,7 +97,7 @@ def type_map(axes: Axes, types: dict[tuple[int, int], str], blocks: tuple[int, .
     plots.frame(axes, len(blocks), heads, blocks, title="type of head")
     axes.tick_params(which="minor", length=0)
     counts = {label: sum(label == other for other in types.values()) for label in labels}
-    handles = [Patch(color=c, label=f"{label} ({counts[label]})") for c, label in zip(colours, labels, strict=True)]
+    handles = [Patch(color=c, label=f"{label} ({counts[label]})") for label, c in colours.items()]
     axes.legend(
         handles=handles,
         loc="upper left",

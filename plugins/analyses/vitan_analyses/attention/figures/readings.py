@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 
 from vitan.analysis.figures import Drawable
 
+from ...plotting import pages as plots
 from ...plotting.pixels import Array
+from ..head_types import OTHER, TYPES
 
 #: Numbers per head, and what they are called in figures; ``offset-length`` is a component of ``attention-offset``.
 HEAD_METRICS = {
@@ -50,6 +54,14 @@ def head_types(drawable: Drawable) -> dict[tuple[int, int], str]:
     """The label of each (block, head) that has one."""
     found = (record for record in drawable.result.records if record.metric == "head-type")
     return {(r.block, r.head): r.label for r in found if r.block is not None and r.head is not None}
+
+
+def type_colours(labels: Collection[str]) -> dict[str, str]:
+    """A colour for each type among the labels, the same in every picture; types that are not known come last."""
+    known = [*TYPES, OTHER, *sorted({*labels} - {*TYPES, OTHER})]
+    return {
+        label: plots.CATEGORIES[number % len(plots.CATEGORIES)] for number, label in enumerate(known) if label in labels
+    }
 
 
 def image_count(drawable: Drawable) -> int:
