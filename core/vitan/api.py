@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .engine.plan import DatasetPlan, Plan
     from .engine.progress import Reporter
     from .engine.runner import Outcome
+    from .engine.shares import Shared
     from .models.model import Model
     from .registry.plugins import Plugins
     from .registry.specs import DatasetSpec
@@ -101,11 +102,7 @@ def run_plan(
 
     Raises ``KeptError`` where ``output`` holds more than what would replace it.
     """
-    from .engine.devices import device_name
-    from .engine.job import prepare, resolve
-    from .engine.runner import tell_limit
-    from .engine.store import Store
-    from .files import make_writable, states_dir
+    from .files import make_writable
     from .results.drawn import check_figures
     from .results.folder import write_root
     from .results.keep import check_job
@@ -114,17 +111,12 @@ def run_plan(
 
     check_figures(figures)
     known, reporter = plugins_from(plugins), Silent() if progress is None else progress
-    job = prepare(resolve(plan, known), known)
+    job = _prepared(plan, known)
     root = None if output is None else Path(output)
     if root is not None:
         make_writable(root, "--output {folder}: nothing can be written there ({why}); choose another")
         check_job(job, root)
-    make_writable(states_dir(), "the cache {folder} cannot be written ({why}); set VITAN_CACHE to a folder that can")
-    Store(states_dir()).clear_leftovers()
-    reporter.note(f"device {device_name(job.plan.device)}")
-    for line in job.dataset.notes():
-        reporter.note(f"warning: {job.dataset_spec.name}: {line}")
-    tell_limit(job, reporter)
+    _begin(job, reporter)
     findings: list[Finding] = []
     failed: dict[str, VitanError] = {}
     for index in range(len(job.models)):
@@ -133,6 +125,46 @@ def run_plan(
     if root is not None and findings:
         write_root(root)
     return Results(findings=tuple(findings), comparisons=tuple(comparisons), failed={**failed, **more}, folder=root)
+
+
+def make_share(plan: Plan, shard: str, *, plugins: Given = None, progress: Reporter | None = None) -> Shared:
+    """Make one share of what a plan needs, such as ``2/8``, and keep it in the cache; write no results.
+
+    When every share is made, in any order, on any machines that see one cache, ``run_plan`` has but to merge them. Runs
+    and shares of one plan at a time share the work. Raises ``UsageError`` for what cannot work; what fails of a model
+    or an analysis is in ``failed``.
+    """
+    from .engine.shares import Share
+    from .engine.shares import make_share as make
+    from .engine.store import Store
+    from .files import states_dir
+    from .results.save import Silent
+
+    known, reporter, share = plugins_from(plugins), Silent() if progress is None else progress, Share.read(shard)
+    job = _prepared(plan, known)
+    _begin(job, reporter)
+    return make(job, share, Store(states_dir()), reporter)
+
+
+def _prepared(plan: Plan, plugins: Plugins) -> Job:
+    from .engine.job import prepare, resolve
+
+    return prepare(resolve(plan, plugins), plugins)
+
+
+def _begin(job: Job, reporter: Reporter) -> None:
+    """Make the cache ready, and say on what is run."""
+    from .engine.devices import device_name
+    from .engine.runner import tell_limit
+    from .engine.store import Store
+    from .files import make_writable, states_dir
+
+    make_writable(states_dir(), "the cache {folder} cannot be written ({why}); set VITAN_CACHE to a folder that can")
+    Store(states_dir()).clear_leftovers()
+    reporter.note(f"device {device_name(job.plan.device)}")
+    for line in job.dataset.notes():
+        reporter.note(f"warning: {job.dataset_spec.name}: {line}")
+    tell_limit(job, reporter)
 
 
 def _run_one(

@@ -25,7 +25,7 @@ PUBLIC = {
     *("RecipeSpec",),
     *("Record", "Recording", "Result", "Results", "Roles", "Sample", "Sum", "TapMap", "TokenLayout", "UrlSource"),
     *("VitanError", "__version__", "best_blocks", "check", "compare", "hookimpl", "list_analyses", "list_datasets"),
-    *("list_models", "load_dataset", "load_model", "load_results", "run", "run_plan", "summary"),
+    *("list_models", "load_dataset", "load_model", "load_results", "make_share", "run", "run_plan", "summary"),
 }
 
 

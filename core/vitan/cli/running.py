@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import redirect_stdout
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -17,6 +17,7 @@ from .tables import pictures
 
 if TYPE_CHECKING:
     from .. import Plan
+    from ..errors import VitanError
     from ..registry.plugins import Plugins
     from ..results.results import Results
     from .progress import Bars, Lines
@@ -48,9 +49,16 @@ def carry_out(plan: Plan, output: Path, *, figures: Figures, plugins: Plugins, p
     """Run a plan and tell ``progress``; raises ``click.Abort`` where the user ends it."""
     from .. import api
 
+    with telling(progress):
+        return api.run_plan(plan, output=output, figures=figures, plugins=plugins, progress=progress)
+
+
+@contextmanager
+def telling(progress: Bars | Lines) -> Iterator[None]:
+    """Whatever is printed inside goes to stderr; raises ``click.Abort`` where the user ends it."""
     try:
         with redirect_stdout(sys.stderr):  # what a plugin prints is no part of what is read from stdout
-            return api.run_plan(plan, output=output, figures=figures, plugins=plugins, progress=progress)
+            yield
     except KeyboardInterrupt:
         raise click.Abort("finished parts are kept, run the same command to go on") from None
     finally:
@@ -66,6 +74,11 @@ def say_where(found: Results, output: Path) -> None:
 
 def leave(ctx: click.Context, found: Results, brought: Sequence[PluginOption] = ()) -> None:
     """Say what failed, and end the command accordingly; options are named as they were ``brought`` and typed."""
-    for name, failure in found.failed.items():
+    fail_with(ctx, found.failed, brought)
+
+
+def fail_with(ctx: click.Context, failed: Mapping[str, VitanError], brought: Sequence[PluginOption] = ()) -> None:
+    """Say what failed of what, and end the command accordingly."""
+    for name, failure in failed.items():
         say_error(failure, f"{name}: {flags_as_typed(str(failure), brought)}")
-    ctx.exit(1 if found.failed else 0)
+    ctx.exit(1 if failed else 0)

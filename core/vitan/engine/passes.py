@@ -2,33 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
-from dataclasses import asdict, astuple
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
-from torch import Tensor
-
 from ..analysis.probe import Recording
-from ..data.batch import Batch
 from ..data.preparation import Preparation
 from ..data.views import make_view
-from ..errors import VitanError
+from ..errors import MismatchError, StoreError, VitanError
 from ..models.model import Model
 from . import keys
-from .isolation import blaming
+from .claims import claiming
 from .job import Job
-from .loader import Loader, Prepared, Skipped
+from .making import Maker
 from .progress import Reporter
-from .provenance import circumstances
 from .schedule import Sharing, partition_of
-from .store import Store, Unit
-from .track import Named, Track, own_name, shared_name
-from .untouched import untouched
+from .store import Store
+from .track import Track, own_name, shared_name
 
 #: From this many bytes on, the size of what a pass will store is announced.
 _MUCH = 1_000_000_000
+#: Seconds between two looks at whether others have made what they are at.
+_PAUSE = 0.5
+
+
+@dataclass(frozen=True)
+class Work:
+    """The units of one shard that have to be made, by the track that makes each: their names in the store."""
+
+    shard: int
+    units: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Made:
+    """What came of the work on a shard: nothing but the tracks that failed; the units are in the store."""
+
+    shard: int
+    failed: Mapping[str, VitanError]
 
 
 class Pass:
@@ -40,33 +54,86 @@ class Pass:
         self.partition = partition_of(job, sharing)
         self._shards = self.partition.shards()
         self._places = [keys.of_place(job, sharing, self.partition, self.view, model, s) for s in self._shards]
-        self._loader = Loader(
-            job.dataset,
-            self.view,
-            model.spec.mean,
-            model.spec.std,
-            model.info.layout.grid,
-            skip=job.plan.on_error == "skip",
-        )
-        self._circumstances = circumstances(job.plan.device)
-        self._checked = False
+        self._maker = Maker(job, model, self.view, self.partition, self._places, store, reporter)
+        self.tracks = self._tracks()
+        self._made: set[str] = set()
 
     def run(self) -> dict[str, Track]:
-        """Shard by shard, take what the store has, compute what it lacks, and merge. Tracks by their names.
+        """Have every unit made, then merge them shard by shard. Tracks by their names.
 
-        Raises ``StoreError`` before anything is computed if what has to be stored does not fit the disk.
+        Raises what ``complete`` raises.
         """
-        tracks = self._tracks()
-        self._check_room(list(tracks.values()))
+        shards = range(len(self._shards))
+        with self._telling(self._job.n):
+            self._complete(shards)
+            for number in shards:
+                self._merge(number)
+        return self.tracks
+
+    def complete(self, shards: Collection[int]) -> None:
+        """See to it that the store has every unit of these shards, but for those of tracks that fail.
+
+        Makes what it lacks, and waits for what others are making. Raises ``StoreError`` before anything is computed if
+        what has to be stored does not fit the disk, and what ``make`` raises.
+        """
+        with self._telling(sum(map(self._count, shards))):
+            self._complete(shards)
+
+    @contextmanager
+    def _telling(self, images: int) -> Iterator[None]:
+        self.check_room()
         names = ", ".join(analysis.spec.name for analysis in self._sharing.analyses)
-        self._reporter.begin(f"{self.model.info.name} · {self._job.dataset_name} · {names}", self._job.n)
+        self._reporter.begin(f"{self.model.info.name} · {self._job.dataset_name} · {names}", images)
         try:
-            for number in range(len(self._shards)):
-                if running := [track for track in tracks.values() if track.error is None]:
-                    self._shard(running, number)
+            yield
         finally:
             self._reporter.end()
-        return tracks
+
+    def _complete(self, shards: Collection[int]) -> None:
+        left = {*shards}
+        while True:
+            lacking = [work for work in self.units() if work.shard in left]
+            for number in sorted(left - {work.shard for work in lacking}):
+                self._reporter.advance(self._count(number), reused=True)
+            if not lacking:
+                return
+            left = {work.shard for work in lacking}
+            if not [work.shard for work in lacking if self._share(work)]:
+                time.sleep(_PAUSE)
+
+    def _share(self, work: Work) -> bool:
+        """Make those units of a shard that nobody else is making; returns whether there were some."""
+        with claiming(self._store, work.units.values()) as mine:
+            units = {name: key for name, key in work.units.items() if key in mine}
+            if units:
+                self.make(Work(work.shard, units))
+        return bool(units)
+
+    def units(self) -> list[Work]:
+        """What the store lacks, shard by shard: pure work, which anybody may do in any order, with ``make``."""
+        running = [track for track in self.tracks.values() if track.error is None]
+        shards = range(len(self._shards))
+        units = [{t.name: key for t in running if not self._store.has(key := t.keys[number])} for number in shards]
+        return [Work(number, lacking) for number, lacking in zip(shards, units, strict=True) if lacking]
+
+    def make(self, work: Work) -> Made:
+        """Make and store what is still lacking of a shard; returns which tracks failed, and why.
+
+        Raises ``MismatchError`` where these units would be others here, ``ImageError`` for a picture that cannot be
+        read, and ``StoreError`` where the disk refuses.
+        """
+        tracks = [self.tracks[name] for name in work.units]
+        for track in tracks:
+            if track.keys[work.shard] != work.units[track.name]:
+                raise MismatchError(
+                    f"{track.owner}: shard {work.shard} of {self.model.info.name} is not the same here as where it was "
+                    "asked for; weights, data, options, versions and the number of threads have to agree"
+                )
+        lacking = [t for t in tracks if t.error is None and not self._store.has(t.keys[work.shard])]
+        if lacking:
+            self._maker.make(lacking, work.shard)
+            self._made |= {track.keys[work.shard] for track in lacking}
+        return Made(work.shard, {track.name: track.error for track in tracks if track.error is not None})
 
     def place(self) -> dict[str, Any]:
         """What the numbers of all of its analyses depend on besides the model and their options."""
@@ -114,14 +181,15 @@ class Pass:
         contents = [keys.of_unit(what, place, self.model, self._job.plan) for place in self._places]
         return Track(name, owner, make, preparation, contents, [self._store.key(content) for content in contents])
 
-    def _check_room(self, tracks: Sequence[Track]) -> None:
+    def check_room(self) -> None:
+        """Raise ``StoreError`` if what has to be stored does not fit the disk."""
         needed = 0
-        for track in tracks:
+        for track in self.tracks.values():
             size = 0
             with track.answering("bytes_per_image"):
                 size = track.make().bytes_per_image()
             if size:
-                missing = [n for n, key in enumerate(track.keys) if not self._store.path(key).exists()]
+                missing = [n for n, key in enumerate(track.keys) if not self._store.has(key)]
                 needed += size * sum(map(self._count, missing))
         if needed > 0:
             self._store.check_room(needed)
@@ -132,116 +200,14 @@ class Pass:
         shard = self._shards[number]
         return self.partition.bounds[shard.stop] - self.partition.bounds[shard.start]
 
-    def _shard(self, tracks: Sequence[Track], number: int) -> None:
-        """Every track takes its unit of one shard; what was not stored is stored before anything else is done."""
-        stored = {track.name: unit for track in tracks if (unit := self._store.get(track.keys[number])) is not None}
-        missing = [track for track in tracks if track.name not in stored]
-        computed = self._compute(missing, number) if missing else {}
-        if not missing:
-            self._reporter.advance(self._count(number), reused=True)
-        for track in tracks:
-            if unit := stored.get(track.name) or computed.get(track.name):
-                track.take(unit, stored=track.name in stored)
-
-    def _compute(self, tracks: Sequence[Track], number: int) -> dict[str, Unit]:
-        """What each track records of one shard, stored. One that raises something sees nothing more and has no unit."""
-        recordings = self._recordings(tracks)
-        before = {wanted: self._prepared(wanted, number) for track in tracks if (wanted := track.preparation)}
-        fresh: dict[Preparation, dict[str, Tensor]] = {p: {} for p, known in before.items() if known is None}
-        images: list[Named] = []
-        skipped: list[Skipped] = []
-        shard = self._shards[number]
-        for index, loaded in zip(shard, self._loader.batches(self.partition, shard, before), strict=True):
-            for preparation, error in loaded.failed.items():
-                fresh.pop(preparation, None)
-                _end(tracks, preparation, error)
-            if all(track.error for track in tracks):
-                return {}
-            skipped += loaded.skipped
-            if loaded.batch is not None:
-                self._forward(loaded.batch, tracks, recordings)
-                images += _named(loaded.batch)
-                _collect(loaded.batch, fresh)
-            self._reporter.advance(len(self.partition.indices(index)))
-        for preparation, tensors in fresh.items():
-            self._store.put(self._preparing(preparation, number), tensors, {"made_by": self._circumstances})
-        named, left_out = ([astuple(each) for each in part] for part in (images, skipped))
-        notes = {"images": named, "skipped": left_out, "made_by": self._circumstances}
-        return self._put(tracks, recordings, number, notes)
-
-    def _recordings(self, tracks: Sequence[Track]) -> dict[str, Recording]:
-        recordings: dict[str, Recording] = {}
-        for track in tracks:
-            with track.answering("__init__"):
-                recordings[track.name] = track.make()
-        return recordings
-
-    def _put(
-        self, tracks: Sequence[Track], recordings: Mapping[str, Recording], number: int, notes: Mapping[str, Any]
-    ) -> dict[str, Unit]:
-        """Store what the tracks that go on have seen of a shard; it is then on the disk and no longer in memory."""
-        units: dict[str, Unit] = {}
-        for track in tracks:
-            if track.error is not None:
-                continue
-            state: Mapping[str, Tensor] = {}
-            with track.answering("finish"):
-                recordings[track.name].finish()
-                state = recordings[track.name].state()
+    def _merge(self, number: int) -> None:
+        """Every track takes its unit of one shard; one that has been damaged since it was made is made anew."""
+        for track in self.tracks.values():
+            key = track.keys[number]
+            if track.error is None and (unit := self._store.get(key)) is None:
+                self.make(Work(number, {track.name: key}))
+                unit = self._store.get(key)
             if track.error is None:
-                self._store.put(track.contents[number], state, notes)
-                unit = self._store.get(track.keys[number])
-                units[track.name] = unit or Unit(state, track.contents[number], notes)
-        return units
-
-    def _preparing(self, preparation: Preparation, number: int) -> dict[str, Any]:
-        return keys.of_preparation(preparation, self._places[number], self.model.info.layout.grid)
-
-    def _prepared(self, preparation: Preparation, number: int) -> Prepared | None:
-        unit = self._store.get(self._store.key(self._preparing(preparation, number)))
-        if unit is None:
-            return None
-        prepared: dict[int, dict[str, Tensor]] = {}
-        for name, tensor in unit.tensors.items():
-            index, _, part = name.partition(".")
-            prepared.setdefault(int(index), {})[part] = tensor
-        return prepared
-
-    def _forward(self, batch: Batch, tracks: Sequence[Track], recordings: Mapping[str, Recording]) -> None:
-        running = [(track, recordings[track.name]) for track in tracks if track.error is None]
-        taps = frozenset().union(*(recording.taps for _, recording in running))
-        wanted = dict.fromkeys(self.model.info.blocks, taps)
-        first, self._checked = not self._checked, True
-
-        def on_block(block: int, caught: Mapping[str, Tensor]) -> None:
-            for track, recording in running:
-                if track.error is None:
-                    handed = {name: caught[name] for name in recording.taps}
-                    watch = untouched(track.owner, block, handed, batch) if first else nullcontext()
-                    with track.answering("update_block"), watch:
-                        recording.update_block(block, handed, batch)
-
-        with blaming(f"model {self.model.info.name}", "its forward pass"):
-            if first:
-                self.model.check_recording(wanted, batch.pixels[:1], images=batch.names[:1])
-            with self.model.record(wanted, on_block, images=batch.names):
-                self.model.forward(batch.pixels)
-
-
-def _named(batch: Batch) -> list[Named]:
-    pairs = zip(batch.index, batch.samples, strict=True)
-    return [Named(index, sample.id, sample.label, sample.role, sample.group) for index, sample in pairs]
-
-
-def _collect(batch: Batch, fresh: Mapping[Preparation, dict[str, Tensor]]) -> None:
-    """Keep what was prepared just now, to be stored at the end of the shard."""
-    for preparation, tensors in fresh.items():
-        for index, parts in zip(batch.index, batch.prepared[preparation], strict=True):
-            tensors.update({f"{index}.{name}": tensor for name, tensor in parts.items()})
-
-
-def _end(tracks: Sequence[Track], preparation: Preparation, error: VitanError) -> None:
-    """End the tracks that need a preparation which has failed."""
-    for track in tracks:
-        if track.preparation == preparation:
-            track.error = track.error or error
+                if unit is None:
+                    raise StoreError(f"{self._store.path(key)} was written, and cannot be read back; is the disk full?")
+                track.take(unit, stored=key not in self._made)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,7 +14,7 @@ from ..analysis.probe import Probe
 from ..analysis.records import Record, Result
 from ..anatomy import ModelInfo
 from ..errors import ImageError, OutOfMemoryError, VitanError
-from ..models.model import load_model
+from ..models.model import Model, load_model
 from .isolation import blaming, forget, is_out_of_memory
 from .job import Analysis, Job
 from .loader import Skipped
@@ -88,33 +89,45 @@ def run_model(job: Job, index: int, store: Store, reporter: Reporter) -> ModelRu
     that fails does not take the others' numbers with it. Raises what makes the whole model fail: weights, images,
     ``OutOfMemoryError``.
     """
-    part, spec = job.models[index]
-    try:
-        with blaming(f"model {spec.name}", "loading"):
-            model = load_model(
-                spec,
-                weights=part.weights,
-                blocks=job.plan.blocks,
-                device=job.plan.device,
-                dtype=getattr(torch, job.plan.dtype),
-                progress=reporter.download,
-            )
-        outcomes: dict[str, Outcome] = {}
-        failures: list[Failed] = []
+    outcomes: dict[str, Outcome] = {}
+    failures: list[Failed] = []
+    with minding_memory(job):
+        model = loaded(job, index, reporter)
         for sharing in arrange(job.analyses, job.plan.batch_size):
             one = Pass(job, model, sharing, store, reporter)
             tracks = one.run()
             for analysis in sharing.analyses:
                 try:
-                    outcomes[analysis.spec.name] = _outcome(job, part, one, analysis, tracks)
+                    outcomes[analysis.spec.name] = _outcome(job, job.models[index][0], one, analysis, tracks)
                 except VitanError as error:
                     failures.append(Failed(analysis, forget(error)))
+    done = [outcomes[analysis.spec.name] for analysis in job.analyses if analysis.spec.name in outcomes]
+    return ModelRun(tuple(done), tuple(failures))
+
+
+def loaded(job: Job, index: int, reporter: Reporter) -> Model:
+    """The job's ``index``-th model, with its weights, where and as the plan wants it."""
+    part, spec = job.models[index]
+    with blaming(f"model {spec.name}", "loading"):
+        return load_model(
+            spec,
+            weights=part.weights,
+            blocks=job.plan.blocks,
+            device=job.plan.device,
+            dtype=getattr(torch, job.plan.dtype),
+            progress=reporter.download,
+        )
+
+
+@contextmanager
+def minding_memory(job: Job) -> Iterator[None]:
+    """Raise ``OutOfMemoryError``, with what would need less, where memory is not enough for what is done inside."""
+    try:
+        yield
     except Exception as error:
         if not is_out_of_memory(error):
             raise
         raise OutOfMemoryError(f"the memory of {job.plan.device} is not enough; try {_to_need_less(job)}") from None
-    done = [outcomes[analysis.spec.name] for analysis in job.analyses if analysis.spec.name in outcomes]
-    return ModelRun(tuple(done), tuple(failures))
 
 
 def tell_limit(job: Job, reporter: Reporter) -> None:

@@ -51,6 +51,10 @@ class Store:
         """Where that unit is or would be."""
         return self.folder / key[:2] / f"{key}.safetensors"
 
+    def has(self, key: str) -> bool:
+        """Whether there is such a unit; ``get`` says whether it is whole."""
+        return self.path(key).exists()
+
     def get(self, key: str) -> Unit | None:
         """The unit of that key, or None; a file that is not what was written is put aside as ``.damaged``."""
         path = self.path(key)

@@ -99,7 +99,7 @@ def test_completion(words: list[str], expected: list[str]) -> None:
     ("words", "expected"),
     [
         (["run", "mean", "--ma"], ["--mass"]),
-        (["run", "mean", "--sh"], ["--shout"]),
+        (["run", "mean", "--sh"], ["--shard", "--shout"]),
         (["run", "mean", "--no-"], ["--no-shout"]),
         (["run", "mean", "-m", "toy-A8", "--batch-size", "3", "--mean."], ["--mean.limit"]),
         (["run", "mean", "other", "--"], ["--mean.mass", "--other.mass", "--kind"]),
@@ -316,7 +316,7 @@ def test_show_a_model(vitan: Any) -> None:
 def test_show_a_dataset_and_a_catalog(vitan: Any) -> None:
     out = vitan("show", "dots").out
     assert "CC0-1.0" in out
-    assert "--n INTEGER  [default: 6; 0 <= n <= 50]" in out
+    assert "--n INTEGER  [default: 6; 0 <= n <= 400]" in out
     assert "--model toys:tiny" in vitan("show", "toys").out
     assert "toys-tiny · model · toys.py" in vitan("show", "toys:tiny").out
     ran = vitan("show", "toys:huge")

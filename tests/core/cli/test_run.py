@@ -229,7 +229,7 @@ def test_help_without_an_analysis_says_where_its_options_are(vitan: Any) -> None
         (("--cap", "0"), ("--cap (mean)", "'0'", "1 <= cap")),
         (("--kind", "cubic"), ("--kind (mean)", "'cubic'", "'plain' or 'squared'")),
         (("--only", "1,x"), ("--only (mean)", "'x'")),
-        (("--n", "51"), ("--n (dots)", "'51'", "0 <= n <= 50")),
+        (("--n", "401"), ("--n (dots)", "'401'", "0 <= n <= 400")),
         (("other", "--other.mass", "2"), ("--other.mass (other)", "'2'", "0 < mass <= 1")),
         (("--limit", "0"), ("--limit", "0", "x>=1")),
         (("--batch-size", "-1"), ("--batch-size", "-1", "x>=1")),

@@ -218,7 +218,7 @@ def test_validate_lists_all_that_is_wrong(vitan: Any) -> None:
     plan = _plan(
         analyses=[{"name": "mean", "options": {"mass": 2, "cap": 0}}, {"name": "meen"}],
         models=[{"name": "toy-C8"}, {"name": "toy-A8"}],
-        dataset={"name": "dots", "options": {"n": 99}},
+        dataset={"name": "dots", "options": {"n": 999}},
     )
     ran = vitan("validate", plan)
     assert (ran.code, ran.out) == (2, "")

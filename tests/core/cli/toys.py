@@ -146,7 +146,7 @@ def _dots() -> type[Dataset]:
     from vitan.options import Options
 
     class DotsOptions(Options):
-        n: int = Field(6, ge=0, le=50, description="how many pictures")
+        n: int = Field(6, ge=0, le=400, description="how many pictures")
         bad: int = Field(-1, description="the picture that cannot be read")
 
     class Dots(Dataset):

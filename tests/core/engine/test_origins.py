@@ -10,7 +10,7 @@ from unittest.mock import Mock
 import pytest
 
 from toys import outcomes_of, toy_plugins
-from vitan.engine import passes
+from vitan.engine import making
 from vitan.engine.job import prepare
 from vitan.engine.plan import make_plan
 from vitan.engine.store import Store
@@ -133,7 +133,7 @@ def test_reused_state_names_what_made_it(tmp_path: Path, monkeypatch: pytest.Mon
     plugins = toy_plugins()
 
     def limited(limit: Any, packages: Any) -> Any:
-        monkeypatch.setattr(passes, "circumstances", lambda device: {"threads": 1, "packages": packages})
+        monkeypatch.setattr(making, "circumstances", lambda device: {"threads": 1, "packages": packages})
         content = {"analyses": ["sharpness"], "models": ["toy-T8"], "dataset": "pictures", "limit": limit}
         job = prepare(make_plan({**content, "batch_size": 4}, "test"), plugins)
         return job, outcomes_of(job, 0, Store(tmp_path / "store"), Mock())[0]

@@ -16,7 +16,7 @@ from ..names import complete_analyses, complete_datasets, complete_models
 from ..plugin_options import Part, PluginCommand, PluginOption, flags_as_typed
 from ..progress import reporter
 from ..request import Request, assemble, choose_dataset
-from ..running import carry_out, figures_option, leave, output_option, say_where
+from ..running import carry_out, fail_with, figures_option, leave, output_option, say_where, telling
 from ..tables import as_dict, many_models, one_model
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ...registry.plugins import Plugins
     from ...results.drawn import Figures
     from ...results.results import Results
+    from ..progress import Bars, Lines
 
 _PEEKED = "vitan.cli.commands.run"
 
@@ -147,6 +148,12 @@ def _split(ctx: click.Context, param: click.Parameter, value: str | None) -> tup
     metavar="FILE",
     help="Run this plan (YAML or JSON); whatever is typed beside it replaces that part of it.",
 )
+@click.option(
+    "--shard",
+    metavar="I/N",
+    help="Make the I-th of N parts of the work, for arrays of jobs that see one cache, and write no results; the same "
+    "command without it then merges them.",
+)
 @figures_option("all")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 @plugin_option
@@ -159,6 +166,7 @@ def run(
     dataset: str | None,  # noqa: ARG001  # peeked at before parsing
     weights: tuple[str, ...],
     output: Path,
+    shard: str | None,
     figures: Figures,
     as_json: bool,
     plan: Path | None,  # noqa: ARG001  # likewise
@@ -187,12 +195,25 @@ def run(
     asked, progress = assemble(request, peeked.base), reporter()
     if peeked.models and not models:
         progress.note(f"no --model: {', '.join(peeked.models)}, on {peeked.dataset['name']}")
+    if shard is not None:
+        _make_share(ctx, asked, shard, peeked.plugins, progress)
     try:
         found = carry_out(asked, output, figures=figures, plugins=peeked.plugins, progress=progress)
     except (OptionError, OutOfMemoryError) as error:
         raise type(error)(flags_as_typed(str(error), brought)) from None
     _print(found, output, len(asked.models) > 1, as_json)
     leave(ctx, found, brought)
+
+
+def _make_share(ctx: click.Context, plan: Plan, shard: str, plugins: Plugins, progress: Bars | Lines) -> None:
+    """Make one share, and say how to go on."""
+    from ... import api
+
+    with telling(progress):
+        made = api.make_share(plan, shard, plugins=plugins, progress=progress)
+    click.echo(f"shard {shard}: {made.shards} of {made.of} parts of the work are made, and kept in the cache")
+    click.echo("when all are, the same command without --shard merges them and writes results")
+    fail_with(ctx, made.failed)
 
 
 def _print(found: Results, output: Path, several: bool, as_json: bool) -> None:
