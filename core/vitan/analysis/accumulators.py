@@ -12,16 +12,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 from typing_extensions import Self, override
 
 from ..errors import RecordingError
 
-_Floats: TypeAlias = "npt.NDArray[np.float64]"
-_Integers: TypeAlias = "npt.NDArray[np.int64]"
-_Limbs: TypeAlias = "tuple[_Integers, _Integers]"
+_Limbs: TypeAlias = "tuple[Tensor, Tensor]"  # int64: high, low
 
 
 class Accumulator(ABC):
@@ -43,7 +40,9 @@ class Accumulator(ABC):
 class Sum(Accumulator):
     """Sum of one tensor per image, exact in any order, with the number of images.
 
-    Each value is rounded once to a multiple of 2⁻⁷² (2·10⁻²²) and must be finite and below 2⁴² (4·10¹²) in size.
+    Each value is rounded once to a multiple of 2⁻⁷² (2·10⁻²²) and must be finite and below 2⁴² (4·10¹²) in size. On an
+    accelerator the sum stays there, and nothing waits for it, until it is asked for: whatever asks then raises
+    ``RecordingError`` if a value was not so.
     """
 
     _SCALE = 2.0**20  # the high limb counts multiples of 2**-20
@@ -54,30 +53,55 @@ class Sum(Accumulator):
     def __init__(self) -> None:
         self._limbs: dict[int, _Limbs] = {}
         self._count: dict[int, int] = {}
+        self._fit: dict[int, Tensor] = {}  # whether all values so far can be counted, of those that were added here
 
     def add(self, key: int, rows: Tensor) -> None:
-        """Add ``rows`` (image, ...); raises ``RecordingError`` for values that are not finite or too large."""
-        values = rows.detach().cpu().double().numpy()  # widened after the copy: not every device has float64
-        for start in range(0, len(values), self._ROWS):
-            self._put(key, *self._split(key, values[start : start + self._ROWS]))
+        """Add ``rows`` (image, ...). On a CPU raises ``RecordingError`` for what cannot be counted, elsewhere later."""
+        values = _wide(rows)
+        for some in torch.split(values, self._ROWS):
+            self._put(key, *(self._split_here if values.is_cpu else self._split_there)(key, some))
         self._count[key] = self._count.get(key, 0) + len(values)
 
-    def _split(self, key: int, values: _Floats) -> _Limbs:
-        """Both limbs of the values, summed over the images. The steps work in place: this is done for every image."""
-        if values.size and not -self._LIMIT < values.min() <= values.max() < self._LIMIT:  # also false for nan
-            raise RecordingError(f"a value of block {key} is not finite or not below {self._LIMIT:.0e}")
-        rest = values * self._SCALE
+    def _split_here(self, key: int, values: Tensor) -> _Limbs:
+        """Both limbs of the values, summed over the images; numpy takes two thirds of torch's time for it."""
+        given = values.numpy()
+        if given.size and not -self._LIMIT < given.min() <= given.max() < self._LIMIT:  # also false for nan
+            raise self._refuse(key)
+        rest = given * self._SCALE
         high = np.floor(rest)
         rest -= high
         rest *= 2.0**self._LOW
         np.rint(rest, out=rest)
-        return high.astype(np.int64).sum(0), rest.astype(np.int64).sum(0)
+        limbs = (high.astype(np.int64).sum(0), rest.astype(np.int64).sum(0))
+        return torch.from_numpy(np.asarray(limbs[0])), torch.from_numpy(np.asarray(limbs[1]))
 
-    def _put(self, key: int, high: _Integers, low: _Integers) -> None:
+    def _split_there(self, key: int, values: Tensor) -> _Limbs:
+        """The same, to the bit, on a device that nothing here waits for: whether values fit is looked at later."""
+        if values.numel():
+            smallest, largest = values.aminmax()  # nan if any is
+            fit = (smallest > -self._LIMIT) & (largest < self._LIMIT)
+            self._fit[key] = self._fit[key] & fit if key in self._fit else fit
+        rest = values * self._SCALE
+        high = rest.floor()
+        rest.sub_(high).mul_(2.0**self._LOW).round_()
+        return high.long().sum(0), rest.long().sum(0)
+
+    def _refuse(self, key: int) -> RecordingError:
+        return RecordingError(f"a value of block {key} is not finite or not below {self._LIMIT:.0e}")
+
+    def _put(self, key: int, high: Tensor, low: Tensor) -> None:
         if key in self._limbs:
             high, low = high + self._limbs[key][0], low + self._limbs[key][1]
         carry = low >> self._LOW
         self._limbs[key] = high + carry, low - (carry << self._LOW)
+
+    def _settle(self) -> None:
+        """Bring everything to the CPU. Raises ``RecordingError`` for values that are not finite or too large."""
+        for key, fit in self._fit.items():
+            if not bool(fit):
+                raise self._refuse(key)
+        self._fit.clear()
+        self._limbs = {key: (high.cpu(), low.cpu()) for key, (high, low) in self._limbs.items()}
 
     def keys(self) -> list[int]:
         """The keys seen, ascending."""
@@ -89,8 +113,9 @@ class Sum(Accumulator):
 
     def total(self, key: int) -> Tensor:
         """The sum, float64."""
+        self._settle()
         high, low = self._limbs[key]
-        return torch.from_numpy(np.asarray((high + low * 2.0**-self._LOW) / self._SCALE))
+        return (high.double() + low.double() * 2.0**-self._LOW) / self._SCALE
 
     def mean(self, key: int) -> Tensor:
         """The sum over the number of images, float64."""
@@ -98,40 +123,58 @@ class Sum(Accumulator):
 
     @override
     def merge(self, other: Self) -> None:
+        self._settle()
+        other._settle()
         for key, (high, low) in other._limbs.items():
             self._put(key, high, low)
             self._count[key] = self.count(key) + other.count(key)
 
     @override
     def state(self) -> dict[str, Tensor]:
+        self._settle()
         state: dict[str, Tensor] = {}
         for key in self.keys():
-            for name, limb in zip(("high", "low"), self._limbs[key], strict=True):
-                state[f"{key}.{name}"] = torch.from_numpy(np.array(limb))
+            state |= {f"{key}.{name}": limb for name, limb in zip(("high", "low"), self._limbs[key], strict=True)}
             state[f"{key}.count"] = torch.tensor(self._count[key])
         return state
 
     @override
     def load(self, state: Mapping[str, Tensor]) -> None:
         keys = sorted({int(name.partition(".")[0]) for name in state})
-        self._limbs = {key: (state[f"{key}.high"].numpy(), state[f"{key}.low"].numpy()) for key in keys}
+        self._limbs = {key: (state[f"{key}.high"], state[f"{key}.low"]) for key in keys}
         self._count = {key: int(state[f"{key}.count"]) for key in keys}
+        self._fit = {}
+
+
+def _wide(rows: Tensor) -> Tensor:
+    """In double precision, where they are; on the CPU where the device has none."""
+    rows = rows.detach()
+    return (rows.cpu() if rows.device.type == "mps" else rows).double()
 
 
 class PerImage(Accumulator):
     """One row per image, given back in dataset order however the images were sharded or batched.
 
+    Rows leave an accelerator without being waited for, until they are asked for.
     Rows that come from stored state stay on the disk, mapped into memory, until they are asked for.
     """
 
     def __init__(self) -> None:
         self._index: dict[int, list[Tensor]] = {}
         self._rows: dict[int, list[Tensor]] = {}
+        self._leaving: set[torch.device] = set()  # devices from which rows may still be on their way
 
     def add(self, key: int, index: Sequence[int], rows: Tensor) -> None:
         """Keep ``rows`` (image, ...) of the images at ``index`` of the dataset, in the rows' own dtype."""
         self._index.setdefault(key, []).append(torch.tensor(index, dtype=torch.long))
-        self._rows.setdefault(key, []).append(rows.detach().to("cpu", copy=True))
+        self._rows.setdefault(key, []).append(rows.detach().to("cpu", copy=True, non_blocking=True))
+        if not rows.is_cpu:
+            self._leaving.add(rows.device)
+
+    def _arrive(self) -> None:
+        for device in self._leaving:
+            wait_for(device)
+        self._leaving.clear()
 
     def keys(self) -> list[int]:
         """The keys seen, ascending."""
@@ -139,6 +182,7 @@ class PerImage(Accumulator):
 
     def rows(self, key: int) -> Tensor:
         """All rows of this key, by ascending index."""
+        self._arrive()
         return torch.cat(self._rows[key])[torch.cat(self._index[key]).argsort(stable=True)]
 
     def index(self, key: int) -> Tensor:
@@ -154,6 +198,7 @@ class PerImage(Accumulator):
         place = torch.searchsorted(known, index).clamp(max=len(known) - 1)
         if not torch.equal(known[place], index):
             raise LookupError(f"not every one of these {len(index)} images has a row under {key}")
+        self._arrive()
         parts = self._rows[key]
         ends = torch.tensor([len(part) for part in parts]).cumsum(0)
         for places in torch.split(order[place], size):
@@ -166,6 +211,7 @@ class PerImage(Accumulator):
 
     @override
     def merge(self, other: Self) -> None:
+        other._arrive()
         for key in other._rows:
             self._index.setdefault(key, []).extend(other._index[key])
             self._rows.setdefault(key, []).extend(other._rows[key])
@@ -182,6 +228,17 @@ class PerImage(Accumulator):
         keys = sorted({int(name.partition(".")[0]) for name in state})
         self._index = {key: [state[f"{key}.index"]] for key in keys}
         self._rows = {key: [state[f"{key}.rows"]] for key in keys}
+
+
+def widest(device: torch.device) -> torch.dtype:
+    """The widest floats of a device."""
+    return torch.float32 if device.type == "mps" else torch.float64
+
+
+def wait_for(device: torch.device) -> None:
+    """Wait until an accelerator has done all that it was asked for."""
+    kind = getattr(torch, device.type)
+    kind.synchronize() if device.type == "mps" else kind.synchronize(device)
 
 
 class Ragged(Accumulator):

@@ -69,7 +69,7 @@ class Batch:
         for window, tokens in zip(self.windows, patches, strict=True):
             rows, columns = window.own.shape
             place = whole[window.image][window.top : window.top + rows, window.left : window.left + columns]
-            own = window.own.to(patches.device)
+            own = window.own.nonzero(as_tuple=True)  # found on the CPU, where nothing has to be waited for
             place[own] = tokens.view(rows, columns, -1)[own]
         return whole
 

@@ -11,6 +11,6 @@ A third party's whole test can be::
 
 from .datasets import check_dataset
 from .models import check_model
-from .probes import check_probe
+from .probes import check_on_accelerator, check_probe
 
-__all__ = ["check_dataset", "check_model", "check_probe"]
+__all__ = ["check_dataset", "check_model", "check_on_accelerator", "check_probe"]

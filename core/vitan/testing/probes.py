@@ -22,6 +22,7 @@ from ..data.views import View, make_view
 from ..engine.loader import Loader
 from ..options import Options
 from ..registry.specs import ProbeSpec
+from .accelerator import Asked, pretending
 from .made_up import PARTS, MadeUp
 
 _DEPTH, _HEADS, _DIM, _PATCH = 3, 4, 16, 8
@@ -68,6 +69,28 @@ def check_probe(spec: ProbeSpec, *, draw: bool = True, **options: Any) -> None:
         assert between is not None, f"{spec.name}: it draws comparisons, but compares nothing"
         _check_result(spec, between)
         list(spec.comparison()([feed.drawable(result)] * 2, between))
+
+
+def check_on_accelerator(spec: ProbeSpec, **options: Any) -> Asked:
+    """Hold what an analysis does while it watches to a GPU's pace: nothing in its block loop waits for the device.
+
+    Runs on a pretended GPU (see ``pretending``), so what it finds holds of one that is not at hand. ``finish`` may wait
+    and is not run. Returns what one batch asked of the device, over three blocks of a small model.
+
+    Raises ``AssertionError`` with the place of what waits, or of tensors of two devices in one operation.
+    """
+    kind = spec.load()
+    feed = _Feed(kind, kind.Options.model_validate(options))
+    probe = kind(feed.options, feed.info)
+    batch = feed._batch(range(feed.step))
+    with pretending("cuda") as asked:
+        for block in range(_DEPTH):
+            shapes = {name: feed._tap(name, block, batch).shape for name in kind.reads()}
+            taps = {name: torch.empty(shape, device="cuda") for name, shape in shapes.items()}
+            for recording in probe.recordings():
+                recording.update_block(block, {name: taps[name] for name in recording.taps}, batch)
+    assert not asked.faults, f"{spec.name}: {asked.faults[0]}"
+    return asked
 
 
 def _group(image: int) -> int:

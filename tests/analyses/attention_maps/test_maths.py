@@ -6,6 +6,7 @@ import re
 
 import numpy as np
 import pytest
+import torch
 
 import golden
 from vitan.anatomy import TokenLayout
@@ -41,7 +42,7 @@ def test_masks_are_the_published_ones(key: str) -> None:
     attention = GOLDEN[f"{case}__attn"][int(image.removeprefix("img"))]
     layout = square(attention.shape[-1])
     query = mode.removesuffix("-merge")
-    maps = query_map(attention, layout, positions(layout)[QUERIES[query]])
+    maps = query_map(torch.from_numpy(attention), layout, positions(layout)[QUERIES[query]]).numpy()
     if mode.endswith("-merge"):
         maps = merge_heads(maps, equal=order == "REF_ORDER" and query != "spc")
     amount = re.fullmatch(r"mass([\d.]+)", mass)
@@ -69,10 +70,10 @@ def test_the_diagonal_runs_from_corner_to_corner(grid: tuple[int, int]) -> None:
 
 def test_query_map_reads_only_patches_and_widens_halves() -> None:
     layout = TokenLayout(("cls", "register"), (1, 2))
-    attention = np.arange(16, dtype=np.float16).reshape(1, 4, 4)
+    attention = torch.arange(16, dtype=torch.float16).reshape(1, 4, 4)
     assert query_map(attention, layout, 0).tolist() == [[[2.0, 3.0]]]
     assert query_map(attention, layout, ALL_PATCHES).tolist() == [[[12.0, 13.0]]]
-    assert query_map(attention, layout, 0).dtype == np.float32
+    assert query_map(attention, layout, 0).dtype == torch.float32
     with pytest.raises(MismatchError, match="does not fit 2 tokens"):
         query_map(attention, TokenLayout((), (1, 2)), 0)
 

@@ -33,7 +33,7 @@ def test_pooling_by_hand() -> None:
     """Patches 1 2 3 4; an object of the first two evenly, and one of the last. The second picture has none."""
     features = torch.tensor([[[1.0], [2.0], [3.0], [4.0]], [[5.0], [6.0], [7.0], [8.0]]])
     weights = [torch.tensor([[[0.5, 0.5], [0, 0]], [[0, 0], [0, 1.0]]]), torch.zeros(0, 2, 2)]
-    shares = window_shares(weights, whole(2))
+    shares = window_shares(weights, whole(2), torch.device("cpu"))
     first, second = pool(features.half(), shares, whole(2), [2, 0])
     assert first.tolist() == [[1.5], [4.0]]
     assert first.dtype == torch.float32
@@ -51,7 +51,7 @@ def test_windows_sum_up_to_the_assembled_picture(pictures: int) -> None:
     features = torch.randn(len(windows), 4, 6, generator=generator)
     weights = [torch.rand(image, *grid, generator=generator) for image in range(1, pictures + 1)]
     batch = Batch(range(pictures), (), (), torch.empty(len(windows), 3, 0, 0), windows)
-    found = pool(features, window_shares(weights, windows), windows, range(1, pictures + 1))
+    found = pool(features, window_shares(weights, windows, torch.device("cpu")), windows, range(1, pictures + 1))
     for rows, weight, assembled in zip(found, weights, batch.stitch(features), strict=True):
         torch.testing.assert_close(rows, (weight[..., None] * assembled).sum((1, 2)))
 

@@ -61,7 +61,6 @@ class AttentionProbe(AttentionState):
         if block == self.model.blocks[0]:
             self.batches.add(0, torch.ones(1))
         self._add_maps(block, seen, weighted)
-        self._check_added(block)
         self._add_numbers(block, seen, weighted, batch)
         if self._rollout.possible:
             self.rollout.add(block, self._rollout.step(block, seen.head_mean))
@@ -81,14 +80,18 @@ class AttentionProbe(AttentionState):
         self.pure_mean.add(block, seen.pure_mean)
         self.prefix_rows.add(block, seen.prefix_rows)
         self.value_weighted.add(block, weighted)
-        if bool(seen.null.any()):  # rare: what is not there counts as 0
+        if not seen.null.is_cpu or bool(seen.null.any()):  # rare: what is not there counts as 0; nothing waits for it
             self.null_rows.add(block, seen.null)
 
-    def _check_added(self, block: int) -> None:
+    def finish(self) -> None:
         """Rows of attention sum to 1, and so does the mean of all that were added, or a device lost them on the way.
 
         Raises ``RecordingError``.
         """
+        for block in self.patch_mean.keys():  # noqa: SIM118  # not a mapping
+            self._check_added(block)
+
+    def _check_added(self, block: int) -> None:
         off = float((self.patch_mean.mean(block).sum(-1) - 1).abs().max())
         if not off <= _ADDED_TOLERANCE:
             raise RecordingError(

@@ -65,6 +65,7 @@ def queries(names: Sequence[str], layout: TokenLayout) -> tuple[dict[str, int], 
 class AttentionMapsProbe(Probe):
     """Keeps, for each of the first pictures, what the chosen queries look at: over the patches, not renormalised."""
 
+    version = "2"
     Options = AttentionMapsOptions
     taps = frozenset({"attention"})
 
@@ -78,11 +79,10 @@ class AttentionMapsProbe(Probe):
         kept = [row for row, index in enumerate(batch.index) if index < self.options.images]
         if not kept:
             return
-        attention = taps["attention"][kept].float().cpu().numpy()  # (image, head, query, key)
+        attention = taps["attention"][kept]  # (image, head, query, key)
         tokens = [*self._named.values(), *self._diagonal.values()]
-        grids = np.stack([query_map(attention, self.model.layout, token) for token in tokens], axis=2)
-        rows = torch.from_numpy(grids).flatten(3)  # (image, head, position, patch)
-        self.maps.add(block, [batch.index[row] for row in kept], rows)
+        maps = torch.stack([query_map(attention, self.model.layout, token) for token in tokens], 2)
+        self.maps.add(block, [batch.index[row] for row in kept], maps.flatten(3))  # (image, head, position, patch)
 
     def compute(self) -> Result:
         """Arrays and, for the first position, records for each picture, block and head, and their mean for each block.

@@ -28,6 +28,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from vitan.analysis.accumulators import widest
 from vitan.anatomy import TokenLayout
 
 #: The estimator divides by n - 3.
@@ -44,7 +45,7 @@ _CONSTANT = 1e-12  # squared length around the mean, over that around 0, of what
 
 @dataclass(frozen=True)
 class Grams:
-    """Centred Gram matrices of some layers at a batch, (layer, kind, n, n) in float64 on the CPU.
+    """Centred Gram matrices of some layers at a batch, (layer, kind, n, n) in the widest floats of their device.
 
     ``constant`` (layer, kind) says where all images are the same but for rounding. ``ranges`` (layer, kind) is the
     largest less the smallest inner product of two images before centring, of an image with itself included, if it was
@@ -60,9 +61,8 @@ class Grams:
 
         It is 0 where all images are the same.
         """
-        centred = u_centre(self.values)
-        centred[self.constant] = 0
-        first, second = _above(centred.shape[-1])
+        centred = u_centre(self.values).masked_fill(self.constant[..., None, None], 0)
+        first, second = _above(centred.shape[-1], centred.device)
         return centred[..., first, second].float()
 
 
@@ -110,7 +110,7 @@ def gather(reduced: Sequence[Tensor], layout: TokenLayout, *, kinds: tuple[str, 
 
 
 def reduce(features: Tensor, layout: TokenLayout, *, ranges: bool = False) -> Tensor:
-    """The numbers of each run of tokens of a layer, (run, number) in float64 on the CPU; they add up over the runs.
+    """The numbers of each run of tokens of a layer, (run, number) in the widest floats; they add up over the runs.
 
     With dᵢ for how the i-th image differs from the first, they are the products dᵢ·dⱼ, each once or twice, as
     ``_whole`` puts them in place, and the squared length of the first image. If ``ranges`` asks for it, the first image
@@ -138,8 +138,10 @@ def reduce(features: Tensor, layout: TokenLayout, *, ranges: bool = False) -> Te
     found = []
     for run in _runs(layout).values():
         flat = first[run].reshape(-1)
-        length = torch.zeros(1) if ranges else torch.dot(flat, flat)[None].cpu()
-        found.append(torch.cat([_total(upper[run]).flatten(), _total(lower[run]).flatten(), length.double()]))
+        length = flat.new_zeros(1) if ranges else torch.dot(flat, flat)[None]
+        wide = widest(flat.device)
+        sums = (products[run].sum(0, dtype=wide).flatten() for products in (upper, lower))
+        found.append(torch.cat([*sums, length.to(wide)]))
     return torch.stack(found)
 
 
@@ -164,16 +166,10 @@ def _room(name: str, like: Tensor, *shape: int) -> Tensor:
     return kept[:needed].view(shape)
 
 
-def _total(products: Tensor) -> Tensor:
-    """The sum over tokens in float64, on the CPU where the device may have none."""
-    products = products if products.device.type == "cuda" else products.cpu()
-    return products.sum(0, dtype=torch.float64).cpu()
-
-
 @lru_cache
-def _above(n: int) -> tuple[Tensor, Tensor]:
+def _above(n: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """The places above the diagonal."""
-    first, second = torch.triu_indices(n, n, 1)
+    first, second = torch.triu_indices(n, n, 1, device=device)
     return first, second
 
 

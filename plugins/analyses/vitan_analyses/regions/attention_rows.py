@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 
 from vitan.anatomy import TokenLayout
 from vitan.errors import MismatchError, OptionError
@@ -51,23 +52,24 @@ def diagonal(layout: TokenLayout) -> dict[str, int]:
     return {f"diag{i:02d}": _token(layout, row, column) for i, (row, column) in enumerate(cells)}
 
 
-def query_map(attention: Array, layout: TokenLayout, token: int) -> Array:
+def query_map(attention: Tensor, layout: TokenLayout, token: int) -> Tensor:
     """What one query looks at: its row of ``attention`` over the patches, not renormalised.
 
     Takes (..., query, key) and a token index, or ``ALL_PATCHES`` for the average over the patch queries; returns
-    (..., row, column) in at least float32. Raises ``MismatchError`` where the attention has not the layout's tokens.
+    (..., row, column) in at least float32, on the same device. Raises ``MismatchError`` where the attention has not the
+    layout's tokens.
     """
     if attention.shape[-2:] != (len(layout), len(layout)):
         raise MismatchError(
-            f"attention of shape {attention.shape} does not fit {len(layout)} tokens; give the layout of the same model"
+            f"attention of shape {tuple(attention.shape)} does not fit {len(layout)} tokens; "
+            "give the layout of the same model"
         )
-    dtype = np.promote_types(attention.dtype, np.float32)
+    dtype = torch.promote_types(attention.dtype, torch.float32)
     if token == ALL_PATCHES:
-        row = attention[..., layout.patches, layout.patches].mean(axis=-2, dtype=dtype)
+        row = attention[..., layout.patches, layout.patches].mean(-2, dtype=dtype)
     else:
-        row = attention[..., token, layout.patches].astype(dtype)
-    grid: Array = row.reshape(*row.shape[:-1], *layout.grid)
-    return grid
+        row = attention[..., token, layout.patches].to(dtype)
+    return row.reshape(*row.shape[:-1], *layout.grid)
 
 
 def merge_heads(maps: Array, *, equal: bool = False) -> Array:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vitan.analysis.accumulators import PerImage
+from vitan.analysis.accumulators import PerImage, widest
 from vitan.analysis.records import Record, Result
 from vitan.anatomy import ModelInfo
 from vitan.data.batch import Batch
@@ -97,8 +97,8 @@ class ResidualProbe(GramProbe[GramOptions]):
         return np.asarray(found(branch, kind).mean(1))
 
     def _lengths(self, features: Tensor) -> Tensor:
-        """Frobenius norms (image, kind) of features (image, token, channel), float64 on the CPU."""
-        squares = features.float().square().sum(-1).cpu().double()  # (image, token)
+        """Frobenius norms (image, kind) of features (image, token, channel), in the widest floats of their device."""
+        squares = features.float().square().sum(-1).to(widest(features.device))  # (image, token)
         layout = self.model.layout
         parts = {"all": squares, "spatial": squares[:, layout.patches]}
         if layout.cls is not None:

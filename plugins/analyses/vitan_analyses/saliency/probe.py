@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Literal
 
@@ -24,7 +24,7 @@ from ..plotting.pixels import Array
 from ..regions.attention_rows import mass_mask, overlap
 from ..regions.token_masks import TokenMasks
 from .floor import random_iou
-from .rows import TOKENS, map_shape, saliency_maps, sources
+from .rows import TOKENS, map_shape, maps_of_rows, saliency_maps, source_rows, sources
 
 #: For the size of what is stored: a float for the IoU and an integer for the size of each mask.
 _BYTES = 8
@@ -63,8 +63,9 @@ class SaliencyProbe(Probe[SaliencyOptions]):
         self.rows, self.union = PerImage(), PerImage()  # of the examples: (image, source, head, patch), (image, patch)
         self._masks = self.preparation(options)
         self._batch: Batch | None = None
-        self._unions: Array = np.empty(0)  # of the batch at hand: (image, row, column)
-        self._maps: Array = np.empty(0)  # likewise: (block, image, source, head + 1, row, column)
+        self._maps: Array = np.empty(0)  # of the batch at hand: (block, image, source, head + 1, row, column)
+        self._unions: dict[int, Array] = {}  # by image: (row, column)
+        self._away = PerImage()  # by block, on their way from an accelerator: (image, source, head, patch)
 
     @classmethod
     @override
@@ -80,35 +81,57 @@ class SaliencyProbe(Probe[SaliencyOptions]):
     def update_block(self, block: int, taps: Mapping[str, Tensor], batch: Batch) -> None:
         if self._batch is not batch:
             self._begin(batch)
-        layout, blocks = self.model.layout, self.model.blocks
-        into = self._maps[blocks.index(block)]
-        saliency_maps(taps["attention"], layout, paper=self.options.protocol == "paper", out=into)
+        layout, blocks, attention = self.model.layout, self.model.blocks, taps["attention"]
+        if not attention.is_cpu:
+            self._away.add(block, batch.index, source_rows(attention, layout))
+            return
+        saliency_maps(attention, layout, paper=self._paper, out=self._maps[blocks.index(block)])
         if block == blocks[-1]:
-            self._compare(batch)
+            self._compare(batch.index, self._maps)
+
+    @override
+    def finish(self) -> None:
+        """Compare what has come from an accelerator."""
+        if not self._away.keys():
+            return
+        blocks = self.model.blocks
+        rows = (self._away.rows(block).numpy() for block in blocks)
+        maps = np.stack([maps_of_rows(each, self.model.layout, paper=self._paper) for each in rows])
+        self._compare(self._away.index(blocks[0]).tolist(), maps)
+        self._away = PerImage()
+
+    @property
+    def _paper(self) -> bool:
+        return self.options.protocol == "paper"
 
     def _begin(self, batch: Batch) -> None:
         """Keep what belongs to pictures and not to blocks, and make room."""
         unions = torch.stack([one["union"] for one in batch.prepared[self._masks]])  # (image, row, column)
-        self._batch, self._unions = batch, unions.numpy()
+        self._batch = batch
+        self._unions |= dict(zip(batch.index, unions.numpy(), strict=True))
         shape = map_shape(self.model.layout, self.model.heads)
         self._maps = np.empty((len(self.model.blocks), len(batch), *shape), np.float32)
         self.truth.add(0, batch.index, unions.sum((-2, -1)).int())
 
-    def _compare(self, batch: Batch) -> None:
-        """Turn maps into masks, of all blocks at once, as each is little; pictures without objects have no numbers."""
-        used = [row for row, union in enumerate(self._unions) if union.any()]
-        shown = [row for row in used if batch.index[row] < self.options.examples]
-        iou, size = overlap(mass_mask(self._maps, self.options.mass), self._unions[:, None, None])
-        index = [batch.index[row] for row in used]
+    def _compare(self, images: Sequence[int], maps: Array) -> None:
+        """Turn maps (block, image, ...) into masks, of all blocks at once, as each is little.
+
+        Pictures without objects have no numbers.
+        """
+        unions = np.stack([self._unions.pop(image) for image in images])
+        used = [row for row, union in enumerate(unions) if union.any()]
+        shown = [row for row in used if images[row] < self.options.examples]
+        iou, size = overlap(mass_mask(maps, self.options.mass), unions[:, None, None])
+        index = [images[row] for row in used]
         for i, block in enumerate(self.model.blocks if used else ()):
             self.iou.add(block, index, torch.from_numpy(iou[i, used]))
             self.size.add(block, index, torch.from_numpy(size[i, used]))
         if not shown:
             return
-        index = [batch.index[row] for row in shown]
-        self.union.add(0, index, torch.from_numpy(self._unions[shown]).flatten(1))
+        index = [images[row] for row in shown]
+        self.union.add(0, index, torch.from_numpy(unions[shown]).flatten(1))
         for i, block in enumerate(self.model.blocks):
-            self.rows.add(block, index, torch.from_numpy(self._maps[i, shown, :, :-1]).flatten(-2))
+            self.rows.add(block, index, torch.from_numpy(maps[i, shown, :, :-1]).flatten(-2))
 
     @override
     def compute(self) -> Result:

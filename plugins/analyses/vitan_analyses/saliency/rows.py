@@ -38,7 +38,7 @@ def saliency_maps(attention: Tensor, layout: TokenLayout, *, paper: bool = False
     Only patches are keys here, and maps are not renormalised: registers and CLS keep what they get. ``patches`` is the
     mean over the patch queries. The last head is all heads together, their sum. With ``paper`` each head then has the
     mass 1 for CLS and for the centre, but not for the mean over patches: the published code normalises a shared tensor
-    in place. The attention is read once, where it is, and only the rows come to the CPU, into ``out`` if that is given.
+    in place. Given on a CPU, and read once; maps go into ``out`` if that is given.
 
     Raises ``MismatchError`` where the attention has not the layout's tokens.
     """
@@ -51,21 +51,49 @@ def saliency_maps(attention: Tensor, layout: TokenLayout, *, paper: bool = False
     names, patches = sources(layout), layout.patches
     found = np.empty((images, *map_shape(layout, heads)), np.float32) if out is None else out
     rows = found.reshape(*found.shape[:-2], layout.n_patches)  # (image, source, head + 1, patch)
+    tokens, mean = _single(layout), names.index("patches")
+    # picture by picture, so that single rows are still in the processor's cache
+    for one, into in zip(attention.float().numpy(), rows, strict=True):
+        _sum(one[:, patches], patches, into[mean, :-1])
+        for i, token in tokens.items():
+            into[i, :-1] = one[:, token, patches]
+    return _merged(found, layout, paper=paper)
+
+
+def source_rows(attention: Tensor, layout: TokenLayout) -> Tensor:
+    """The rows that maps are made of, on the attention's device: (image, source, head, patch) in float32.
+
+    Takes (image, head, query, key); the row of ``patches`` is a sum over queries.
+    """
+    patches, tokens = layout.patches, _single(layout)
+    rows = [
+        attention[:, :, tokens[i], patches].float()
+        if i in tokens
+        else attention[:, :, patches, patches].sum(2, dtype=torch.float32)
+        for i in range(len(sources(layout)))
+    ]
+    return torch.stack(rows, 1)
+
+
+def maps_of_rows(rows: Array, layout: TokenLayout, *, paper: bool = False) -> Array:
+    """The maps of ``source_rows`` that have come to the CPU; see ``saliency_maps``."""
+    images, _, heads, _ = rows.shape
+    found = np.empty((images, *map_shape(layout, heads)), np.float32)
+    found[:, :, :-1] = rows.reshape(images, rows.shape[1], heads, *layout.grid)
+    return _merged(found, layout, paper=paper)
+
+
+def _single(layout: TokenLayout) -> dict[int, int]:
+    """The sources that are one token: their place among the sources, and the token."""
     single = {"cls": layout.cls, "center": positions(layout)["center"]}
-    tokens = [(i, token) for i, name in enumerate(names) if (token := single.get(name)) is not None]
-    mean = names.index("patches")
-    if attention.device.type == "cpu":  # picture by picture, so that single rows are still in the processor's cache
-        for one, into in zip(attention.float().numpy(), rows, strict=True):
-            _sum(one[:, patches], patches, into[mean, :-1])
-            for i, token in tokens:
-                into[i, :-1] = one[:, token, patches]
-    else:
-        rows[:, mean, :-1] = attention[:, :, patches, patches].sum(2, dtype=torch.float32).cpu().numpy()
-        for i, token in tokens:
-            rows[:, i, :-1] = attention[:, :, token, patches].float().cpu().numpy()
-    rows[:, mean, :-1] /= layout.n_patches
+    return {i: token for i, name in enumerate(sources(layout)) if (token := single.get(name)) is not None}
+
+
+def _merged(found: Array, layout: TokenLayout, *, paper: bool) -> Array:
+    """Maps whose heads are there, the sums over patches made means, and all heads together put last."""
+    found[:, sources(layout).index("patches"), :-1] /= layout.n_patches
     found[:, :, -1:] = merge_heads(found[:, :, :-1])
-    for i, _ in tokens if paper else ():
+    for i in _single(layout) if paper else ():
         found[:, i, -1:] = merge_heads(found[:, i, :-1], equal=True)
     return found
 

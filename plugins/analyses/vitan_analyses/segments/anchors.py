@@ -24,7 +24,7 @@ def anchors() -> Iterator[tuple[str, float, float, float]]:
     window = Window(image=0, top=0, left=0, own=torch.ones(2, 2, dtype=torch.bool))
     weights = torch.from_numpy(share / share.sum()).float()[None]  # (object, row, column)
     features = torch.arange(4.0).reshape(1, 4, 1)  # the patches on the left are 0 and 2
-    (pooled,) = pool(features, window_shares([weights], [window]), [window], [1])
+    (pooled,) = pool(features, window_shares([weights], [window], weights.device), [window], [1])
     yield "feature of an object on patches 0 and 2", 1.0, float(pooled[0, 0]), 1e-6
     crossed = agreement(np.array([0, 0, 1, 1]), np.array([0, 1, 0, 1]))
     yield "ARI, clusters that cross two categories", -0.5, crossed.ari, 1e-9

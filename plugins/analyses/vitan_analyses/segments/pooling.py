@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
     from vitan.data.batch import Window
@@ -18,8 +19,8 @@ class Share(NamedTuple):
     weights: Tensor
 
 
-def window_shares(weights: Sequence[Tensor], windows: Sequence[Window]) -> list[Share]:
-    """Each picture's weights (object, row, column), cut to each window.
+def window_shares(weights: Sequence[Tensor], windows: Sequence[Window], device: torch.device) -> list[Share]:
+    """Each picture's weights (object, row, column), cut to each window, and then taken to ``device``.
 
     A patch that belongs to another window, where windows overlap, weighs nothing; an object that a window does not show
     has no share in it.
@@ -28,9 +29,9 @@ def window_shares(weights: Sequence[Tensor], windows: Sequence[Window]) -> list[
     for window in windows:
         rows, columns = window.own.shape
         part = weights[window.image][:, window.top : window.top + rows, window.left : window.left + columns]
-        cut = (part * window.own.to(part.device)).flatten(1)
+        cut = (part * window.own).flatten(1)
         shown = cut.any(1).nonzero()[:, 0]
-        shares.append(Share(shown, cut[shown]))
+        shares.append(Share(*(x.to(device, non_blocking=True) for x in (shown, cut[shown]))))
     return shares
 
 

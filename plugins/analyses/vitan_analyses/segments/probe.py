@@ -83,8 +83,8 @@ class SegmentsProbe(Probe[SegmentsOptions]):
     def _begin(self, batch: Batch, features: Tensor) -> None:
         """Lay the masks of the batch onto its windows, once for all blocks; keep labels and what is left out."""
         found = batch.prepared[self._masks]
-        weights = [one["weights"].to(features.device) for one in found]
-        self._batch, self._shares = batch, window_shares(weights, batch.windows)
+        weights = [one["weights"] for one in found]
+        self._batch, self._shares = batch, window_shares(weights, batch.windows, features.device)
         self._objects = [len(one) for one in weights]
         self.labels.add(0, batch.index, [one["labels"] for one in found])
         self.skipped.add(0, batch.index, torch.stack([one["skipped"] for one in found]))
