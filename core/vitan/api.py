@@ -52,6 +52,7 @@ def run(
     on_error: str = "stop",
     output: str | Path | None = None,
     figures: Figures = "all",
+    workers: int | None = None,
     plugins: Given = None,
     progress: Reporter | None = None,
 ) -> Results:
@@ -61,8 +62,9 @@ def run(
     weights of one's own: ``{"dino-B16": "my.pth"}``; without any, those that come with vitan. ``dataset`` is a name, or
     a folder of pictures; without one, what the models were made for, or photographs. The rest is what the command line
     calls by the same words. Stored state is kept and reused; with ``output`` everything is written there, as ``vitan
-    run`` writes it; ``figures`` are all, ``comparisons`` alone, or ``none``. ``plugins`` are files, models and datasets
-    to use besides what is installed. ``progress`` is told how far it is; nothing is printed without.
+    run`` writes it; ``figures`` are all, ``comparisons`` alone, or ``none``. ``workers`` threads read pictures, or as
+    many as suit the device; no number depends on it. ``plugins`` are files, models and datasets to use besides what is
+    installed. ``progress`` is told how far it is; nothing is printed without.
 
     Raises ``UsageError`` before any weight is loaded for what cannot work, and the error of a model that is alone. Of
     several models or analyses, what fails is in ``failed``.
@@ -82,7 +84,7 @@ def run(
         "on_error": on_error,
     }
     plan = make_plan(content, "vitan.run")
-    return run_plan(plan, output=output, figures=figures, plugins=known, progress=progress)
+    return run_plan(plan, output=output, figures=figures, workers=workers, plugins=known, progress=progress)
 
 
 def default_dataset(models: Iterable[str], plugins: Plugins) -> str:
@@ -95,6 +97,7 @@ def run_plan(
     *,
     output: str | Path | None = None,
     figures: Figures = "all",
+    workers: int | None = None,
     plugins: Given = None,
     progress: Reporter | None = None,
 ) -> Results:
@@ -111,7 +114,7 @@ def run_plan(
 
     check_figures(figures)
     known, reporter = plugins_from(plugins), Silent() if progress is None else progress
-    job = _prepared(plan, known)
+    job = _prepared(plan, known, workers)
     root = None if output is None else Path(output)
     if root is not None:
         make_writable(root, "--output {folder}: nothing can be written there ({why}); choose another")
@@ -127,7 +130,9 @@ def run_plan(
     return Results(findings=tuple(findings), comparisons=tuple(comparisons), failed={**failed, **more}, folder=root)
 
 
-def make_share(plan: Plan, shard: str, *, plugins: Given = None, progress: Reporter | None = None) -> Shared:
+def make_share(
+    plan: Plan, shard: str, *, workers: int | None = None, plugins: Given = None, progress: Reporter | None = None
+) -> Shared:
     """Make one share of what a plan needs, such as ``2/8``, and keep it in the cache; write no results.
 
     When every share is made, in any order, on any machines that see one cache, ``run_plan`` has but to merge them. Runs
@@ -141,15 +146,15 @@ def make_share(plan: Plan, shard: str, *, plugins: Given = None, progress: Repor
     from .results.save import Silent
 
     known, reporter, share = plugins_from(plugins), Silent() if progress is None else progress, Share.read(shard)
-    job = _prepared(plan, known)
+    job = _prepared(plan, known, workers)
     _begin(job, reporter)
     return make(job, share, Store(states_dir()), reporter)
 
 
-def _prepared(plan: Plan, plugins: Plugins) -> Job:
+def _prepared(plan: Plan, plugins: Plugins, workers: int | None) -> Job:
     from .engine.job import prepare, resolve
 
-    return prepare(resolve(plan, plugins), plugins)
+    return prepare(resolve(plan, plugins), plugins, workers)
 
 
 def _begin(job: Job, reporter: Reporter) -> None:

@@ -15,7 +15,7 @@ from vitan.analysis.probe import Probe
 from vitan.anatomy import ModelInfo, TokenLayout
 from vitan.data.batch import Batch
 from vitan.data.views import make_view
-from vitan.engine.loader import Loader
+from vitan.engine.loader import Loader, Wanted
 from vitan.engine.schedule import cut
 from vitan_analyses.clusters import agreement, kmeans
 from vitan_analyses.saliency.probe import SaliencyOptions, SaliencyProbe
@@ -48,7 +48,9 @@ def batches(name: str, probe: Probe, n: int, size: int = 5) -> Iterator[Batch]:
     view = make_view(probe.view_for(probe.options), SIZE, probe.model.patch)
     loader = Loader(outlined(name), view, IMAGENET["mean"], IMAGENET["std"], probe.model.layout.grid)
     partition = cut(n, size)
-    for loaded in loader.batches(partition, range(partition.n_batches), {probe.preparation(probe.options): None}):
+    for loaded in loader.batches(
+        partition, Wanted(range(partition.n_batches), {probe.preparation(probe.options): None})
+    ):
         yield loaded.batch
 
 

@@ -45,12 +45,14 @@ def figures_option(default: Figures) -> Callable[[_Command], _Command]:
     )
 
 
-def carry_out(plan: Plan, output: Path, *, figures: Figures, plugins: Plugins, progress: Bars | Lines) -> Results:
+def carry_out(
+    plan: Plan, output: Path, *, figures: Figures, plugins: Plugins, progress: Bars | Lines, workers: int | None = None
+) -> Results:
     """Run a plan and tell ``progress``; raises ``click.Abort`` where the user ends it."""
     from .. import api
 
     with telling(progress):
-        return api.run_plan(plan, output=output, figures=figures, plugins=plugins, progress=progress)
+        return api.run_plan(plan, output=output, figures=figures, workers=workers, plugins=plugins, progress=progress)
 
 
 @contextmanager

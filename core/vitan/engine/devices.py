@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 
 import torch
@@ -17,6 +18,11 @@ def best_device() -> str:
     if torch.cuda.is_available():
         return "cuda"
     return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def reading_threads(device: str) -> int:
+    """How many threads read pictures unless told: two beside a model on the CPU, which needs it; else most of them."""
+    return 2 if device == "cpu" else max(2, min(16, (os.cpu_count() or 2) - 1))
 
 
 def device_name(device: str) -> str:

@@ -18,7 +18,7 @@ from ..files import part_of_file
 from ..options import Options, allowed
 from ..registry.plugins import Plugins, load_kind
 from ..registry.specs import DatasetSpec, ModelSpec, ProbeSpec
-from .devices import best_device, check_device
+from .devices import best_device, check_device, reading_threads
 from .isolation import blaming
 from .plan import AnalysisPlan, DatasetPlan, ModelPlan, Plan, dataset_named, describe_problem
 
@@ -45,13 +45,14 @@ class Analysis:
 
 @dataclass(frozen=True)
 class Job:
-    """What a plan comes down to."""
+    """What a plan comes down to. How many threads read, ``workers``, changes no number."""
 
     plan: Plan
     analyses: tuple[Analysis, ...]
     models: tuple[tuple[ModelPlan, ModelSpec], ...]
     dataset_spec: DatasetSpec
     dataset: Dataset
+    workers: int
 
     @property
     def n(self) -> int:
@@ -73,8 +74,10 @@ class Job:
             return digest
 
 
-def prepare(plan: Plan, plugins: Plugins) -> Job:
+def prepare(plan: Plan, plugins: Plugins, workers: int | None = None) -> Job:
     """Look up and check everything that can be checked without loading weights.
+
+    ``workers`` threads read pictures, or as many as suit the device.
 
     Raises ``UsageError`` for names, options and combinations that cannot work, and ``DataError`` for a dataset that is
     not where it should be.
@@ -103,7 +106,9 @@ def prepare(plan: Plan, plugins: Plugins) -> Job:
             raise DataError(f"analysis {analysis.spec.name} needs {needed}, but {lacking[needed]}")
         if "label" in analysis.kind.requires(analysis.options) and not classes:
             raise MismatchError(f"analysis {analysis.spec.name} needs labels, but {spec.name} has no classes here")
-    job = Job(plan, analyses, models, spec, dataset)
+    if workers is not None and workers < 1:
+        raise OptionError(f"--workers {workers}: at least one thread has to read")
+    job = Job(plan, analyses, models, spec, dataset, workers or reading_threads(plan.device))
     for analysis in analyses:
         with blaming(analysis.owner, "check"):
             analysis.kind.check(analysis.options, dataset, job.n)

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
+from typing import NamedTuple, TypeAlias
 
 import torch
 from PIL import Image
@@ -21,7 +21,25 @@ from .isolation import blaming, forget
 from .schedule import Partition
 
 #: What a preparation has made of samples, by position in the dataset.
-Prepared = Mapping[int, Mapping[str, Tensor]]
+Prepared: TypeAlias = Mapping[int, Mapping[str, Tensor]]
+#: What preparations have made before, and None for those that are to be asked now.
+Asked: TypeAlias = Mapping[Preparation, "Prepared | None"]
+#: How many images are read ahead, unless two batches are more.
+_AHEAD = 64
+
+
+class Wanted(NamedTuple):
+    """Batches by their numbers, and what is known or asked of their preparations."""
+
+    numbers: Sequence[int]
+    prepared: Asked
+
+
+class _Begun(NamedTuple):
+    """A batch that is being read: one future for each image, and which preparations are made with them."""
+
+    futures: Sequence[Future[_Seen | Skipped]]
+    asked: frozenset[Preparation]
 
 
 @dataclass(frozen=True)
@@ -68,44 +86,68 @@ class Loader:
         grid: tuple[int, int],
         *,
         skip: bool = False,
-        threads: int = 2,
+        workers: int = 2,
     ) -> None:
-        """``mean`` and ``std`` normalise RGB in [0, 1]; ``grid`` is the model's patch grid, (rows, columns)."""
-        self._dataset, self._view, self._mean, self._std, self._grid = dataset, view, mean, std, grid
-        self._skip, self._threads = skip, threads
+        """``mean`` and ``std`` normalise RGB in [0, 1]; ``grid`` is the model's patch grid, (rows, columns).
 
-    def read(self, number: int, indices: Sequence[int], prepared: Mapping[Preparation, Prepared | None]) -> Loaded:
+        ``workers`` are threads: decoding and resizing leave Python's lock alone.
+        """
+        self._dataset, self._view, self._mean, self._std, self._grid = dataset, view, mean, std, grid
+        self._skip, self._workers = skip, workers
+        self._pool: ThreadPoolExecutor | None = None
+        self._begun: dict[int, _Begun] = {}  # by the number of the batch, in the order in which they will be wanted
+
+    def read(self, number: int, indices: Sequence[int], prepared: Asked) -> Loaded:
         """One batch of the images at these positions of the dataset, read here and now; see ``batches``."""
         return _collate(number, [self._read(index, prepared) for index in indices])
 
-    def batches(
-        self, partition: Partition, numbers: Sequence[int], prepared: Mapping[Preparation, Prepared | None]
-    ) -> Iterator[Loaded]:
-        """The batches of these numbers, in order.
+    def batches(self, partition: Partition, wanted: Wanted, then: Wanted | None = None) -> Iterator[Loaded]:
+        """The batches that are wanted, in order; when the last of them are being read, it reads on with ``then``.
 
-        ``prepared`` holds what preparations have made before, and None for those that are to be asked now.
+        What has been begun for later is there when it is wanted in the next call.
 
         Raises ``ImageError`` at the first unreadable image unless they are to be skipped.
         """
-        todo = iter(numbers)
-        with ThreadPoolExecutor(self._threads, thread_name_prefix="vitan-read") as pool:
+        ahead = deque(
+            (number, each.prepared) for each in (wanted, *([then] if then else ())) for number in each.numbers
+        )
+        for number in self._begun.keys() - {number for number, _ in ahead}:  # somebody else reads that
+            self._drop(number)
+        for number in wanted.numbers:
+            self._begin(ahead, partition)
+            yield _collate(number, [future.result() for future in self._begun.pop(number).futures])
 
-            def start(number: int) -> list[Future[_Seen | Skipped]]:
-                return [pool.submit(self._read, index, prepared) for index in partition.indices(number)]
+    def close(self) -> None:
+        """Read no more."""
+        for number in [*self._begun]:
+            self._drop(number)
+        if self._pool is not None:
+            self._pool.shutdown()
+            self._pool = None
 
-            ahead = deque((number, start(number)) for number in islice(todo, 2))
-            try:
-                while ahead:
-                    number, futures = ahead.popleft()
-                    found = [future.result() for future in futures]
-                    ahead.extend((following, start(following)) for following in islice(todo, 1))
-                    yield _collate(number, found)
-            finally:
-                for _, futures in ahead:
-                    for future in futures:
-                        future.cancel()
+    def _begin(self, ahead: deque[tuple[int, Asked]], partition: Partition) -> None:
+        """Begin to read what comes next: at least two batches, and else as many as make some images."""
+        self._pool = self._pool or ThreadPoolExecutor(self._workers, thread_name_prefix="vitan-read")
+        while ahead:
+            number, prepared = ahead[0]
+            indices = partition.indices(number)
+            begun = self._begun.get(number)
+            if begun is not None and begun.asked != frozenset(prepared):
+                self._drop(number)
+                begun = None
+            if begun is None:
+                waiting = sum(len(each.futures) for each in self._begun.values())
+                if len(self._begun) > 1 and waiting + len(indices) > _AHEAD:
+                    return
+                futures = [self._pool.submit(self._read, index, prepared) for index in indices]
+                self._begun[number] = _Begun(futures, frozenset(prepared))
+            ahead.popleft()
 
-    def _read(self, index: int, prepared: Mapping[Preparation, Prepared | None]) -> _Seen | Skipped:
+    def _drop(self, number: int) -> None:
+        for future in self._begun.pop(number).futures:
+            future.cancel()
+
+    def _read(self, index: int, prepared: Asked) -> _Seen | Skipped:
         try:
             with blaming(f"dataset {type(self._dataset).__name__}", f"reading image {index}"):
                 sample = self._dataset[index]

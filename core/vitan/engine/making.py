@@ -18,7 +18,7 @@ from ..models.model import Model
 from . import keys
 from .isolation import blaming
 from .job import Job
-from .loader import Loader, Prepared, Skipped
+from .loader import Loader, Prepared, Skipped, Wanted
 from .progress import Reporter
 from .provenance import circumstances
 from .schedule import Partition
@@ -40,27 +40,34 @@ class Maker:
         self._model, self._partition, self._shards, self._places = model, partition, partition.shards(), places
         self._store, self._reporter = store, reporter
         spec, grid = model.spec, model.info.layout.grid
-        self._loader = Loader(job.dataset, view, spec.mean, spec.std, grid, skip=job.plan.on_error == "skip")
+        skip, workers = job.plan.on_error == "skip", job.workers
+        self._loader = Loader(job.dataset, view, spec.mean, spec.std, grid, skip=skip, workers=workers)
         self._circumstances = circumstances(job.plan.device)
         self._checked = False
 
-    def make(self, tracks: Sequence[Track], number: int) -> None:
-        """Store what each track records of one shard. One that raises something sees nothing more and has no unit."""
+    def make(self, tracks: Sequence[Track], number: int, then: int | None = None) -> None:
+        """Store what each track records of one shard. One that raises something sees nothing more and has no unit.
+
+        Towards its end images of the shard ``then`` are read already, for the next call.
+        """
         recordings = self._recordings(tracks)
-        before = {wanted: self._prepared(wanted, number) for track in tracks if (wanted := track.preparation)}
+        wanted = self._wanted(tracks, number)
+        following = None if then is None else self._wanted(tracks, then)
+        before = wanted.prepared
         fresh: dict[Preparation, dict[str, Tensor]] = {p: {} for p, known in before.items() if known is None}
         images: list[Named] = []
         skipped: list[Skipped] = []
         shard = self._shards[number]
-        for index, loaded in zip(shard, self._loader.batches(self._partition, shard, before), strict=True):
+        for index, loaded in zip(shard, self._loader.batches(self._partition, wanted, following), strict=True):
             for preparation, error in loaded.failed.items():
                 fresh.pop(preparation, None)
                 _end(tracks, preparation, error)
+            skipped += loaded.skipped
+            if loaded.batch is not None and not all(track.error for track in tracks):
+                self._forward(loaded.batch, tracks, recordings)
             if all(track.error for track in tracks):
                 return
-            skipped += loaded.skipped
             if loaded.batch is not None:
-                self._forward(loaded.batch, tracks, recordings)
                 images += _named(loaded.batch)
                 _collect(loaded.batch, fresh)
             self._reporter.advance(len(self._partition.indices(index)))
@@ -69,6 +76,14 @@ class Maker:
         named, left_out = ([astuple(each) for each in part] for part in (images, skipped))
         notes = {"images": named, "skipped": left_out, "made_by": self._circumstances}
         self._put(tracks, recordings, number, notes)
+
+    def close(self) -> None:
+        """Read no more."""
+        self._loader.close()
+
+    def _wanted(self, tracks: Sequence[Track], number: int) -> Wanted:
+        kinds = {track.preparation for track in tracks if track.preparation}
+        return Wanted(self._shards[number], {kind: self._prepared(kind, number) for kind in kinds})
 
     def _recordings(self, tracks: Sequence[Track]) -> dict[str, Recording]:
         recordings: dict[str, Recording] = {}

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
+from itertools import zip_longest
 from typing import Any
 
 from ..analysis.probe import Recording
@@ -87,6 +88,7 @@ class Pass:
         try:
             yield
         finally:
+            self._maker.close()
             self._reporter.end()
 
     def _complete(self, shards: Collection[int]) -> None:
@@ -98,15 +100,17 @@ class Pass:
             if not lacking:
                 return
             left = {work.shard for work in lacking}
-            if not [work.shard for work in lacking if self._share(work)]:
+            following = [work.shard for work in lacking[1:]]
+            made = [self._share(work, then) for work, then in zip_longest(lacking, following)]
+            if not any(made):
                 time.sleep(_PAUSE)
 
-    def _share(self, work: Work) -> bool:
+    def _share(self, work: Work, then: int | None) -> bool:
         """Make those units of a shard that nobody else is making; returns whether there were some."""
         with claiming(self._store, work.units.values()) as mine:
             units = {name: key for name, key in work.units.items() if key in mine}
             if units:
-                self.make(Work(work.shard, units))
+                self.make(Work(work.shard, units), then)
         return bool(units)
 
     def units(self) -> list[Work]:
@@ -116,8 +120,10 @@ class Pass:
         units = [{t.name: key for t in running if not self._store.has(key := t.keys[number])} for number in shards]
         return [Work(number, lacking) for number, lacking in zip(shards, units, strict=True) if lacking]
 
-    def make(self, work: Work) -> Made:
+    def make(self, work: Work, then: int | None = None) -> Made:
         """Make and store what is still lacking of a shard; returns which tracks failed, and why.
+
+        ``then`` is the shard that will follow, images of which may be read already.
 
         Raises ``MismatchError`` where these units would be others here, ``ImageError`` for a picture that cannot be
         read, and ``StoreError`` where the disk refuses.
@@ -131,7 +137,7 @@ class Pass:
                 )
         lacking = [t for t in tracks if t.error is None and not self._store.has(t.keys[work.shard])]
         if lacking:
-            self._maker.make(lacking, work.shard)
+            self._maker.make(lacking, work.shard, then)
             self._made |= {track.keys[work.shard] for track in lacking}
         return Made(work.shard, {track.name: track.error for track in tracks if track.error is not None})
 

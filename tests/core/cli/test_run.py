@@ -595,3 +595,12 @@ def test_no_bytes_of_progress_go_to_stdout(vitan: Any, monkeypatch: pytest.Monke
     ran = vitan(*RUN, "--json")
     json.loads(ran.out)
     assert sys.stdout.isatty() is False
+
+
+def test_workers_change_nothing_but_who_reads(vitan: Any) -> None:
+    ran = [vitan(*RUN, "--workers", n, "--json") for n in ("1", "3")]
+    assert [each.code for each in ran] == [0, 0]
+    assert all(run["reused"] for run in json.loads(ran[1].out)["runs"])
+    refused = vitan(*RUN, "--workers", "0")
+    assert refused.code == 2
+    assert "--workers" in refused.err

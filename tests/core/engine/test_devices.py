@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from types import SimpleNamespace
 
 import pytest
 import torch
 
 import vitan
-from vitan.engine.devices import check_device
+from vitan.engine.devices import check_device, reading_threads
 from vitan.errors import OptionError
 
 #: torch makes a ``torch.device`` of each of these, whether it can compute there or not.
@@ -46,3 +47,13 @@ def test_devices_are_counted_by_torchs_module_of_their_kind(monkeypatch: pytest.
         check_device(device)
     with pytest.raises(OptionError, match="use cpu or cuda:0 or cuda:1, or auto"):
         check_device("cuda:2")
+
+
+@pytest.mark.parametrize(
+    ("device", "cores", "threads"), [("cpu", 64, 2), ("cuda", 64, 16), ("mps", 8, 7), ("cuda", 1, 2)]
+)
+def test_pictures_are_read_by_as_many_threads_as_suit_the_device(
+    monkeypatch: pytest.MonkeyPatch, device: str, cores: int, threads: int
+) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: cores)
+    assert reading_threads(device) == threads

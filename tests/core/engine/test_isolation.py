@@ -23,6 +23,7 @@ from vitan.analysis.probe import Probe, Recording
 from vitan.analysis.records import Record, Result
 from vitan.data.preparation import Preparation
 from vitan.data.samples import Dataset, Sample
+from vitan.engine import loader
 from vitan.engine.isolation import blaming, forget, is_out_of_memory
 from vitan.engine.job import prepare
 from vitan.engine.plan import make_plan
@@ -227,6 +228,7 @@ class Healthy(Dense):
 def test_a_pass_in_which_all_fail_ends_and_the_next_one_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Fails, "place", "update_block")
     monkeypatch.setattr(Dense, "update_block", Healthy.update_block)
+    monkeypatch.setattr(loader, "_AHEAD", 0)
     seen = []
     real = Numbered.__getitem__
     monkeypatch.setattr(Numbered, "__getitem__", lambda self, index: (seen.append(index), real(self, index))[1])

@@ -134,6 +134,12 @@ def _split(ctx: click.Context, param: click.Parameter, value: str | None) -> tup
     "--limit", type=click.IntRange(1), metavar="N", help="Take only the first N images, in the dataset's order."
 )
 @click.option("--batch-size", type=click.IntRange(1), metavar="N", help="Images per forward pass.  [default: 8]")
+@click.option(
+    "--workers",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Threads that read pictures; numbers do not depend on it.  [default: 2, beside a GPU most cores]",
+)
 @click.option("--device", help="cpu, cuda, cuda:1, mps or auto.  [default: a GPU if there is one]")
 @click.option(
     "--dtype", type=click.Choice(["float32", "float16", "bfloat16"]), help="Numbers in the model.  [default: float32]"
@@ -166,6 +172,7 @@ def run(
     dataset: str | None,  # noqa: ARG001  # peeked at before parsing
     weights: tuple[str, ...],
     output: Path,
+    workers: int | None,
     shard: str | None,
     figures: Figures,
     as_json: bool,
@@ -196,21 +203,23 @@ def run(
     if peeked.models and not models:
         progress.note(f"no --model: {', '.join(peeked.models)}, on {peeked.dataset['name']}")
     if shard is not None:
-        _make_share(ctx, asked, shard, peeked.plugins, progress)
+        _make_share(ctx, asked, shard, workers, peeked.plugins, progress)
     try:
-        found = carry_out(asked, output, figures=figures, plugins=peeked.plugins, progress=progress)
+        found = carry_out(asked, output, figures=figures, plugins=peeked.plugins, progress=progress, workers=workers)
     except (OptionError, OutOfMemoryError) as error:
         raise type(error)(flags_as_typed(str(error), brought)) from None
     _print(found, output, len(asked.models) > 1, as_json)
     leave(ctx, found, brought)
 
 
-def _make_share(ctx: click.Context, plan: Plan, shard: str, plugins: Plugins, progress: Bars | Lines) -> None:
+def _make_share(
+    ctx: click.Context, plan: Plan, shard: str, workers: int | None, plugins: Plugins, progress: Bars | Lines
+) -> None:
     """Make one share, and say how to go on."""
     from ... import api
 
     with telling(progress):
-        made = api.make_share(plan, shard, plugins=plugins, progress=progress)
+        made = api.make_share(plan, shard, workers=workers, plugins=plugins, progress=progress)
     click.echo(f"shard {shard}: {made.shards} of {made.of} parts of the work are made, and kept in the cache")
     click.echo("when all are, the same command without --shard merges them and writes results")
     fail_with(ctx, made.failed)
