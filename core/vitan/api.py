@@ -49,6 +49,7 @@ def run(
     batch_size: int = 8,
     device: str = "auto",
     dtype: str = "float32",
+    precision: str = "ieee",
     on_error: str = "stop",
     output: str | Path | None = None,
     figures: Figures = "all",
@@ -81,6 +82,7 @@ def run(
         "batch_size": batch_size,
         "device": device,
         "dtype": dtype,
+        "precision": precision,
         "on_error": on_error,
     }
     plan = make_plan(content, "vitan.run")

@@ -62,5 +62,7 @@ def _facts(job: Job) -> list[tuple[str, str]]:
     rows.append(("dataset", f"{job.dataset_spec.name}, {len(job.dataset)} images, of which {job.n} are looked at"))
     rows += [("", line) for line in job.dataset.notes()]
     rows.append(("blocks", ",".join(plan.blocks)))
-    rows.append(("pass", f"{plan.device}, {plan.dtype}, {plan.batch_size} images at a time"))
+    rows.append(
+        ("pass", f"{plan.device}, {plan.dtype}, products in {plan.precision}, {plan.batch_size} images at a time")
+    )
     return rows

@@ -60,6 +60,7 @@ def of_unit(what: Mapping[str, Any], place: Mapping[str, Any], model: Model, pla
         "normalise": [spec.mean, spec.std],
         "blocks": model.info.blocks,
         "dtype": plan.dtype,
+        **({"precision": plan.precision} if plan.precision != "ieee" else {}),
         "device": torch.device(plan.device).type,
     }
 

@@ -50,8 +50,9 @@ class DatasetPlan(_Part):
 class Plan(BaseModel):
     """What to run. Two equal plans on equal weights and data give the same numbers.
 
-    ``limit`` keeps the first images of the dataset. ``device`` may be ``auto``: the GPU of the machine, if it has one.
-    ``on_error`` says what an unreadable image does. Analyses, models and the dataset may be given as names alone.
+    ``limit`` keeps the first images of the dataset. ``precision`` is that of products of float32. ``device`` may be
+    ``auto``: the GPU of the machine, if it has one. ``on_error`` says what an unreadable image does. Analyses, models
+    and the dataset may be given as names alone.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -64,6 +65,7 @@ class Plan(BaseModel):
     limit: int | None = Field(None, ge=1)
     batch_size: int = Field(8, ge=1)
     dtype: Literal["float32", "float16", "bfloat16"] = "float32"
+    precision: Literal["ieee", "tf32", "bf16"] = "ieee"
     device: str = "auto"
     on_error: Literal["stop", "skip"] = "stop"
 

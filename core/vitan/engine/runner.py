@@ -18,6 +18,7 @@ from ..models.model import Model, load_model
 from .isolation import blaming, forget, is_out_of_memory
 from .job import Analysis, Job
 from .loader import Skipped
+from .numerics import computing
 from .passes import Pass
 from .plan import ModelPlan
 from .progress import Reporter
@@ -91,7 +92,7 @@ def run_model(job: Job, index: int, store: Store, reporter: Reporter) -> ModelRu
     """
     outcomes: dict[str, Outcome] = {}
     failures: list[Failed] = []
-    with minding_memory(job):
+    with minding_memory(job), computing(job.plan.precision):
         model = loaded(job, index, reporter)
         for sharing in arrange(job.analyses, job.plan.batch_size):
             one = Pass(job, model, sharing, store, reporter)

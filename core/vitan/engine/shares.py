@@ -9,6 +9,7 @@ from itertools import groupby
 from ..errors import OptionError, VitanError
 from .isolation import forget
 from .job import Job
+from .numerics import computing
 from .passes import Pass
 from .progress import Reporter
 from .runner import loaded, minding_memory
@@ -61,7 +62,7 @@ def make_share(job: Job, share: Share, store: Store, reporter: Reporter) -> Shar
     failed: dict[str, VitanError] = {}
     for index, places in groupby(mine, key=lambda place: place[0]):
         try:
-            with minding_memory(job):
+            with minding_memory(job), computing(job.plan.precision):
                 model = loaded(job, index, reporter)
                 for s, shards in groupby(places, key=lambda place: place[1]):
                     one = Pass(job, model, sharings[s], store, reporter)

@@ -68,7 +68,7 @@ class Reading:
         if not bool(made.isfinite().all()):
             return
         off = float((mixed.float() - made.float()).abs().max() / made.float().abs().max().clamp(min=1e-12))
-        if not off <= _MIXED_TOLERANCE.get(made.dtype, 1e-4):
+        if not off <= _mixed_tolerance(made.dtype):
             raise RecordingError(
                 f"{self.place}: the attention that was read, times the values, is off by {off:.1e} of their largest "
                 f"from what the module made of them in {str(made.dtype).removeprefix('torch.')}, so it is not this "
@@ -217,6 +217,12 @@ def softmax(query: Tensor, key: Tensor, mask: Tensor | None = None, scale: float
     if mask is not None:
         logits = logits.masked_fill(~mask, -math.inf) if mask.dtype == torch.bool else logits + mask
     return torch.softmax(logits, -1, out=logits).to(query.dtype)
+
+
+def _mixed_tolerance(dtype: torch.dtype) -> float:
+    """Products of float32 may be computed more coarsely than float32 is."""
+    coarse = {"high": torch.float16, "medium": torch.bfloat16}.get(torch.get_float32_matmul_precision())
+    return _MIXED_TOLERANCE.get(coarse if coarse is not None and dtype == torch.float32 else dtype, 1e-4)
 
 
 def _project(module: nn.MultiheadAttention, part: int, x: Tensor) -> Tensor:

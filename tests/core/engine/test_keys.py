@@ -42,7 +42,7 @@ MODEL = SimpleNamespace(
 JOB = SimpleNamespace(
     dataset_spec=SimpleNamespace(name="pictures", source=""),
     fingerprint="f1",
-    plan=SimpleNamespace(dtype="float16", device="cuda:1", limit=7),
+    plan=SimpleNamespace(precision="ieee", dtype="float16", device="cuda:1", limit=7),
 )
 
 

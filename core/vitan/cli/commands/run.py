@@ -145,6 +145,11 @@ def _split(ctx: click.Context, param: click.Parameter, value: str | None) -> tup
     "--dtype", type=click.Choice(["float32", "float16", "bfloat16"]), help="Numbers in the model.  [default: float32]"
 )
 @click.option(
+    "--precision",
+    type=click.Choice(["ieee", "tf32", "bf16"]),
+    help="How a GPU multiplies float32: exactly, or faster and coarser.  [default: ieee]",
+)
+@click.option(
     "--on-error", type=click.Choice(["stop", "skip"]), help="What an image does that cannot be read.  [default: stop]"
 )
 @output_option
