@@ -51,9 +51,12 @@ if TYPE_CHECKING:
     from .errors import VitanError as VitanError
     from .options import Options as Options
     from .options import summary as summary
+    from .registry.executors import Executor as Executor
+    from .registry.executors import Task as Task
     from .registry.hooks import hookimpl as hookimpl
     from .registry.specs import CheckpointFormat as CheckpointFormat
     from .registry.specs import DatasetSpec as DatasetSpec
+    from .registry.specs import ExecutorSpec as ExecutorSpec
     from .registry.specs import FileSource as FileSource
     from .registry.specs import HubSource as HubSource
     from .registry.specs import Imported as Imported
@@ -85,9 +88,19 @@ _HOMES = {
     "engine.plan": ("Plan",),
     "errors": ("VitanError",),
     "options": ("Options", "summary"),
+    "registry.executors": ("Executor", "Task"),
     "registry.hooks": ("hookimpl",),
     "registry.specs": (
-        *("CheckpointFormat", "DatasetSpec", "FileSource", "HubSource", "Imported", "ImporterSpec", "Metric"),
+        *(
+            "CheckpointFormat",
+            "DatasetSpec",
+            "ExecutorSpec",
+            "FileSource",
+            "HubSource",
+            "Imported",
+            "ImporterSpec",
+            "Metric",
+        ),
         *("ModelCatalog", "ModelSpec", "PackageSource", "ProbeSpec", "RecipeSpec", "UrlSource"),
     ),
     "results.results": ("Results",),

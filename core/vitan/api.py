@@ -54,6 +54,8 @@ def run(
     output: str | Path | None = None,
     figures: Figures = "all",
     workers: int | None = None,
+    executor: str = "local",
+    jobs: int | None = None,
     plugins: Given = None,
     progress: Reporter | None = None,
 ) -> Results:
@@ -63,9 +65,11 @@ def run(
     weights of one's own: ``{"dino-B16": "my.pth"}``; without any, those that come with vitan. ``dataset`` is a name, or
     a folder of pictures; without one, what the models were made for, or photographs. The rest is what the command line
     calls by the same words. Stored state is kept and reused; with ``output`` everything is written there, as ``vitan
-    run`` writes it; ``figures`` are all, ``comparisons`` alone, or ``none``. ``workers`` threads read pictures, or as
-    many as suit the device; no number depends on it. ``plugins`` are files, models and datasets to use besides what is
-    installed. ``progress`` is told how far it is; nothing is printed without.
+    run`` writes it; ``figures`` are all, ``comparisons`` alone, or ``none``. ``plugins`` are files, models and datasets
+    to use besides what is installed. ``progress`` is told how far it is; nothing is printed without.
+
+    No number depends on how it is done: ``workers`` threads read pictures, or as many as suit the device; ``executor``
+    makes the units (``dask`` or ``ray``, each also with an address after a colon), by ``jobs`` workers at a time.
 
     Raises ``UsageError`` before any weight is loaded for what cannot work, and the error of a model that is alone. Of
     several models or analyses, what fails is in ``failed``.
@@ -86,7 +90,16 @@ def run(
         "on_error": on_error,
     }
     plan = make_plan(content, "vitan.run")
-    return run_plan(plan, output=output, figures=figures, workers=workers, plugins=known, progress=progress)
+    return run_plan(
+        plan,
+        output=output,
+        figures=figures,
+        workers=workers,
+        executor=executor,
+        jobs=jobs,
+        plugins=known,
+        progress=progress,
+    )
 
 
 def default_dataset(models: Iterable[str], plugins: Plugins) -> str:
@@ -100,6 +113,8 @@ def run_plan(
     output: str | Path | None = None,
     figures: Figures = "all",
     workers: int | None = None,
+    executor: str = "local",
+    jobs: int | None = None,
     plugins: Given = None,
     progress: Reporter | None = None,
 ) -> Results:
@@ -107,12 +122,13 @@ def run_plan(
 
     Raises ``KeptError`` where ``output`` holds more than what would replace it.
     """
+    from .engine.progress import Silent
     from .files import make_writable
     from .results.drawn import check_figures
     from .results.folder import write_root
     from .results.keep import check_job
     from .results.results import Results
-    from .results.save import Silent, compare_findings
+    from .results.save import compare_findings
 
     check_figures(figures)
     known, reporter = plugins_from(plugins), Silent() if progress is None else progress
@@ -123,8 +139,10 @@ def run_plan(
         check_job(job, root)
     _begin(job, reporter)
     findings: list[Finding] = []
-    failed: dict[str, VitanError] = {}
-    for index in range(len(job.models)):
+    failed = {} if executor == "local" else _spread(job, known, executor, jobs, reporter)
+    if failed and len(job.models) == 1:
+        raise next(iter(failed.values()))
+    for index in (i for i, (_, spec) in enumerate(job.models) if spec.name not in failed):
         findings += _run_one(job, index, known, root, figures, reporter, failed)
     comparisons, more = compare_findings(findings, root, figures=figures, reporter=reporter)
     if root is not None and findings:
@@ -141,11 +159,11 @@ def make_share(
     and shares of one plan at a time share the work. Raises ``UsageError`` for what cannot work; what fails of a model
     or an analysis is in ``failed``.
     """
+    from .engine.progress import Silent
     from .engine.shares import Share
     from .engine.shares import make_share as make
     from .engine.store import Store
     from .files import states_dir
-    from .results.save import Silent
 
     known, reporter, share = plugins_from(plugins), Silent() if progress is None else progress, Share.read(shard)
     job = _prepared(plan, known, workers)
@@ -172,6 +190,21 @@ def _begin(job: Job, reporter: Reporter) -> None:
     for line in job.dataset.notes():
         reporter.note(f"warning: {job.dataset_spec.name}: {line}")
     tell_limit(job, reporter)
+
+
+def _spread(job: Job, plugins: Plugins, executor: str, jobs: int | None, reporter: Reporter) -> dict[str, VitanError]:
+    """Have the units made by an executor; returns what it gave up, by model."""
+    import torch
+
+    from .engine.isolation import blaming
+    from .engine.spread import spread
+    from .files import states_dir
+    from .registry.plugins import load_kind
+
+    name, _, where = executor.partition(":")
+    kind = load_kind(plugins.executors.get(name))
+    with blaming(f"executor {name}", "making units"), kind(where, jobs, torch.get_num_threads()) as workers:
+        return spread(job, plugins, workers, states_dir(), reporter)
 
 
 def _run_one(
@@ -293,11 +326,12 @@ def compare(
     ``UsageError`` where no two models have been run alike, naming what differs, and ``KeptError`` where more models
     have been compared there.
     """
+    from .engine.progress import Silent
     from .results.drawn import check_figures
     from .results.folder import write_root
     from .results.keep import check_comparison
     from .results.read import check_alike
-    from .results.save import Silent, compare_findings
+    from .results.save import compare_findings
 
     check_figures(figures)
     found = load_results(results) if isinstance(results, (str, Path)) else results

@@ -10,6 +10,7 @@
     │   └── KeptError           results that are there hold more, and would be replaced
     ├── PluginError             a plugin that does not keep its contract
     ├── OutOfMemoryError        a device's memory that is not enough
+    ├── LostError               workers that ended, one after the other, at the same work
     ├── DataError               a dataset that is not as expected
     │   └── ImageError          one image that cannot be read
     ├── WeightsError            weights that cannot be had or do not fit
@@ -28,6 +29,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 #: Besides control characters: what turns the direction of text, so that a name looks like another one.
 _TURNS_TEXT = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -66,6 +68,17 @@ class VitanError(Exception):
     def __str__(self) -> str:
         """The message, fit for a terminal."""
         return printable(super().__str__())
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Errors come back from other processes as they are: by their message, however they were made."""
+        return _made_again, (type(self), self.args, self.__dict__)
+
+
+def _made_again(kind: type[VitanError], args: tuple[Any, ...], state: dict[str, Any]) -> VitanError:
+    error = kind.__new__(kind, *args)
+    error.args = args
+    error.__dict__.update(state)
+    return error
 
 
 class UsageError(VitanError):
@@ -114,6 +127,10 @@ class PluginError(VitanError):
 
 class OutOfMemoryError(VitanError):
     """A device's memory is not enough."""
+
+
+class LostError(VitanError):
+    """Workers ended while they were at something, one after the other, and it was given up."""
 
 
 class DataError(VitanError):

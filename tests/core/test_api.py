@@ -18,12 +18,36 @@ from vitan.registry.plugins import Plugins
 
 ROOT = Path(__file__).parents[2]
 PUBLIC = {
-    *("Animation", "Batch", "Batching", "CheckpointFormat", "Dataset", "DatasetSpec", "Drawable", "File", "FileSource"),
+    *(
+        "Animation",
+        "Batch",
+        "Batching",
+        "CheckpointFormat",
+        "Dataset",
+        "DatasetSpec",
+        "Drawable",
+        "Executor",
+        "ExecutorSpec",
+        "File",
+        "FileSource",
+    ),
     *("HubSource",),
     *("Imported", "ImporterSpec", "Labels", "Metric", "ModelCatalog", "ModelInfo", "ModelSpec", "Options"),
     *("PackageSource", "PerImage", "Picture", "Plan", "Plot", "Pooled", "Preparation", "Probe", "ProbeSpec", "Ragged"),
     *("RecipeSpec",),
-    *("Record", "Recording", "Result", "Results", "Roles", "Sample", "Sum", "TapMap", "TokenLayout", "UrlSource"),
+    *(
+        "Record",
+        "Recording",
+        "Result",
+        "Results",
+        "Roles",
+        "Sample",
+        "Sum",
+        "TapMap",
+        "Task",
+        "TokenLayout",
+        "UrlSource",
+    ),
     *("VitanError", "__version__", "best_blocks", "check", "compare", "hookimpl", "list_analyses", "list_datasets"),
     *("list_models", "load_dataset", "load_model", "load_results", "make_share", "run", "run_plan", "summary"),
 }

@@ -13,7 +13,15 @@ nbformat = pytest.importorskip("nbformat")
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOK = ROOT / "docs" / "tutorial.ipynb"
-SOURCES = ("core", "plugins/models", "plugins/analyses", "plugins/datasets", "plugins/importers", "plugins/recipes")
+SOURCES = (
+    "core",
+    "plugins/models",
+    "plugins/analyses",
+    "plugins/datasets",
+    "plugins/importers",
+    "plugins/recipes",
+    "plugins/executors",
+)
 
 
 @pytest.fixture(scope="module")

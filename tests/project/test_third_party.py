@@ -99,7 +99,15 @@ def test_the_wheels_hold_the_packages_and_nothing_else(wheels: Any) -> None:
         with zipfile.ZipFile(wheel) as archive:
             tops = {name.split("/")[0] for name in archive.namelist()}
         info = {top for top in tops if top.endswith(".dist-info")}
-        ours = {"vitan", "vitan_models", "vitan_analyses", "vitan_datasets", "vitan_importers", "vitan_recipes"}
+        ours = {
+            "vitan",
+            "vitan_models",
+            "vitan_analyses",
+            "vitan_datasets",
+            "vitan_importers",
+            "vitan_recipes",
+            "vitan_executors",
+        }
         assert tops - info == ({"vitan_saliency"} if "saliency" in wheel.name else ours)
 
 

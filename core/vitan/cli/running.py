@@ -46,13 +46,13 @@ def figures_option(default: Figures) -> Callable[[_Command], _Command]:
 
 
 def carry_out(
-    plan: Plan, output: Path, *, figures: Figures, plugins: Plugins, progress: Bars | Lines, workers: int | None = None
+    plan: Plan, output: Path, *, figures: Figures, plugins: Plugins, progress: Bars | Lines, **how: Any
 ) -> Results:
-    """Run a plan and tell ``progress``; raises ``click.Abort`` where the user ends it."""
+    """Run a plan and tell ``progress``; raises ``click.Abort`` where the user ends it. ``how`` changes no number."""
     from .. import api
 
     with telling(progress):
-        return api.run_plan(plan, output=output, figures=figures, workers=workers, plugins=plugins, progress=progress)
+        return api.run_plan(plan, output=output, figures=figures, plugins=plugins, progress=progress, **how)
 
 
 @contextmanager

@@ -28,3 +28,28 @@ class Reporter(Protocol):
 
     def download(self, description: str, done: int, total: int | None) -> None:
         """A file is being fetched; sizes in bytes."""
+
+
+class Silent:
+    """Tells nobody how far a run is."""
+
+    def begin(self, title: str, total: int) -> None:
+        """See ``Reporter``."""
+
+    def advance(self, images: int, *, reused: bool = False) -> None:
+        """See ``Reporter``."""
+
+    def begin_drawing(self, what: str) -> None:
+        """See ``Reporter``."""
+
+    def drawn(self, name: str) -> None:
+        """See ``Reporter``."""
+
+    def end(self) -> None:
+        """See ``Reporter``."""
+
+    def note(self, text: str) -> None:
+        """See ``Reporter``."""
+
+    def download(self, description: str, done: int, total: int | None) -> None:
+        """See ``Reporter``."""

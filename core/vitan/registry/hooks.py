@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import pluggy
 
-from .specs import DatasetSpec, ImporterSpec, ModelCatalog, ModelSpec, ProbeSpec, RecipeSpec
+from .specs import DatasetSpec, ExecutorSpec, ImporterSpec, ModelCatalog, ModelSpec, ProbeSpec, RecipeSpec
 
 PROJECT = "vitan"
 hookspec = pluggy.HookspecMarker(PROJECT)
@@ -34,6 +34,12 @@ def vitan_datasets() -> Iterable[DatasetSpec]:
 @hookspec
 def vitan_importers() -> Iterable[ImporterSpec]:
     """Yield the readers of other programs' results that this plugin has."""
+    return ()
+
+
+@hookspec
+def vitan_executors() -> Iterable[ExecutorSpec]:
+    """Yield the executors, who make units elsewhere, that this plugin has."""
     return ()
 
 

@@ -21,7 +21,7 @@ from ..files import given_path
 from . import hooks as hookspecs
 from .files import import_file
 from .names import Provider, Registry
-from .specs import DatasetSpec, ImporterSpec, ModelCatalog, ModelSpec, ProbeSpec, RecipeSpec, Spec
+from .specs import DatasetSpec, ExecutorSpec, ImporterSpec, ModelCatalog, ModelSpec, ProbeSpec, RecipeSpec, Spec
 from .spelling import read_name, same_model
 
 #: What a plugin module must not import; it would slow down every ``vitan`` command.
@@ -32,6 +32,7 @@ _HOOKS: dict[str, tuple[type[Spec], ...]] = {
     "vitan_probes": (ProbeSpec,),
     "vitan_datasets": (DatasetSpec,),
     "vitan_importers": (ImporterSpec,),
+    "vitan_executors": (ExecutorSpec,),
     "vitan_recipes": (RecipeSpec,),
 }
 
@@ -73,6 +74,7 @@ class Plugins:
         self.probes: Registry[ProbeSpec] = Registry("analysis")
         self.datasets: Registry[DatasetSpec] = Registry("dataset")
         self.importers: Registry[ImporterSpec] = Registry("importer")
+        self.executors: Registry[ExecutorSpec] = Registry("executor")
         self.recipes: Registry[RecipeSpec] = Registry("recipe")
         self.failures: list[Failure] = []
         self.loaded: list[Loaded] = []
@@ -213,6 +215,10 @@ class Plugins:
                         raise PluginError(f"{hook} yielded {spec!r}; it must yield {names}")
                     yield spec
 
+    def files(self) -> list[Path]:
+        """The plugin files that were registered beside what is installed."""
+        return [Path(each.where).absolute() for each in self.loaded if each.where.endswith(".py")]
+
     def _check_hook_names(self, module: ModuleType) -> None:
         callers = self._manager.get_hookcallers(module) or []
         if not callers:
@@ -230,6 +236,7 @@ class Plugins:
             (ProbeSpec, self.probes),
             (DatasetSpec, self.datasets),
             (ImporterSpec, self.importers),
+            (ExecutorSpec, self.executors),
             (RecipeSpec, self.recipes),
         ):
             if isinstance(spec, kind):
@@ -237,7 +244,7 @@ class Plugins:
         raise PluginError(f"{spec!r} is of no known kind")
 
 
-def load_kind(spec: ProbeSpec | DatasetSpec | ImporterSpec) -> Any:
+def load_kind(spec: ProbeSpec | DatasetSpec | ImporterSpec | ExecutorSpec) -> Any:
     """The class or function behind a spec; raises ``PluginError`` where the plugin fails to load it."""
     try:
         return spec.load()

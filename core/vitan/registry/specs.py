@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ..analysis.records import Record
     from ..anatomy import TapMap, TokenLayout
     from ..data.samples import Dataset
+    from .executors import Executor
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*(?:-[A-Za-z0-9]+)*(?::[\w./@+-]+)?")
 
@@ -232,6 +233,17 @@ class ImporterSpec(Spec):
 
     load: Callable[[], Callable[[Path], Imported]]
     files: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExecutorSpec(Spec):
+    """Who makes units in other processes or on other machines; ``load`` gives its class.
+
+    ``where`` says in words what may follow the colon in ``--executor NAME:WHERE``.
+    """
+
+    load: Callable[[], type[Executor]]
+    where: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

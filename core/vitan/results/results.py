@@ -117,9 +117,10 @@ class Results(Sequence[Finding]):
 
         ``figures`` are all, ``comparisons`` alone, or ``none``.
         """
+        from ..engine.progress import Silent
         from .drawn import check_figures
         from .folder import write_root
-        from .save import Silent, compare_findings, write_findings
+        from .save import compare_findings, write_findings
 
         check_figures(figures)
         root = Path(folder)

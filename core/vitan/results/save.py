@@ -111,31 +111,6 @@ def _write(
     return replace(comparison, folder=folder, pictures=pictures)
 
 
-class Silent:
-    """Tells nobody how far a run is."""
-
-    def begin(self, title: str, total: int) -> None:
-        """See ``Reporter``."""
-
-    def advance(self, images: int, *, reused: bool = False) -> None:
-        """See ``Reporter``."""
-
-    def begin_drawing(self, what: str) -> None:
-        """See ``Reporter``."""
-
-    def drawn(self, name: str) -> None:
-        """See ``Reporter``."""
-
-    def end(self) -> None:
-        """See ``Reporter``."""
-
-    def note(self, text: str) -> None:
-        """See ``Reporter``."""
-
-    def download(self, description: str, done: int, total: int | None) -> None:
-        """See ``Reporter``."""
-
-
 def _several(findings: Sequence[Finding]) -> Iterator[list[Finding]]:
     """Findings of one analysis and dataset, where there are at least two."""
     groups: dict[tuple[str, str], list[Finding]] = {}

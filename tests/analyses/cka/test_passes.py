@@ -21,12 +21,13 @@ from toys import outcomes_of
 from vitan import DatasetSpec, hookimpl
 from vitan.engine.job import prepare
 from vitan.engine.plan import make_plan
+from vitan.engine.progress import Silent
 from vitan.engine.schedule import arrange
 from vitan.engine.store import Store
 from vitan.models.model import Model
 from vitan.registry.names import Provider
 from vitan.registry.plugins import Plugins
-from vitan.results.save import Silent, compare_findings, finding_of
+from vitan.results.save import compare_findings, finding_of
 
 COUNT, IMAGES = 20, 11
 

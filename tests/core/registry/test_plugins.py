@@ -161,7 +161,7 @@ BROKEN = {
     "no hook": (
         model("bad-B16").replace("@hookimpl", ""),
         "PluginError: it has no hook: define one of vitan_models, vitan_probes, vitan_datasets, vitan_importers,"
-        " vitan_recipes and mark it with @vitan.hookimpl",
+        " vitan_executors, vitan_recipes and mark it with @vitan.hookimpl",
     ),
     "an argument that the hook does not have": (
         model("bad-B16").replace("vitan_models()", "vitan_models(config)"),

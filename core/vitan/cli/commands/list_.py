@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ...registry.plugins import Plugins
     from ...registry.specs import ModelSpec
 
-KINDS = ("models", "analyses", "datasets", "importers", "recipes", "plugins")
+KINDS = ("models", "analyses", "datasets", "importers", "executors", "recipes", "plugins")
 
 _Row = tuple[str, str, str]
 
@@ -126,6 +126,7 @@ _ROWS = {
     "analyses": lambda plugins: _rows(plugins.probes),
     "datasets": lambda plugins: _rows(plugins.datasets),
     "importers": lambda plugins: _rows(plugins.importers),
+    "executors": lambda plugins: _rows(plugins.executors),
     "recipes": lambda plugins: _rows(plugins.recipes),
     "plugins": _plugin_rows,
 }
@@ -134,6 +135,7 @@ _JSON = {
     "analyses": lambda plugins: _spec_json(plugins.probes),
     "datasets": _dataset_json,
     "importers": lambda plugins: _spec_json(plugins.importers),
+    "executors": lambda plugins: _spec_json(plugins.executors),
     "recipes": lambda plugins: _spec_json(plugins.recipes),
     "plugins": _plugin_json,
 }

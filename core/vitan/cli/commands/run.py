@@ -140,6 +140,14 @@ def _split(ctx: click.Context, param: click.Parameter, value: str | None) -> tup
     metavar="N",
     help="Threads that read pictures; numbers do not depend on it.  [default: 2, beside a GPU most cores]",
 )
+@click.option(
+    "--executor",
+    default="local",
+    show_default=True,
+    metavar="NAME[:WHERE]",
+    help="Who makes the units: local, dask or ray; 'vitan list executors' says more.",
+)
+@click.option("--jobs", type=click.IntRange(1), metavar="N", help="How many workers an executor starts.")
 @click.option("--device", help="cpu, cuda, cuda:1, mps or auto.  [default: a GPU if there is one]")
 @click.option(
     "--dtype", type=click.Choice(["float32", "float16", "bfloat16"]), help="Numbers in the model.  [default: float32]"
@@ -178,6 +186,8 @@ def run(
     weights: tuple[str, ...],
     output: Path,
     workers: int | None,
+    executor: str,
+    jobs: int | None,
     shard: str | None,
     figures: Figures,
     as_json: bool,
@@ -210,7 +220,8 @@ def run(
     if shard is not None:
         _make_share(ctx, asked, shard, workers, peeked.plugins, progress)
     try:
-        found = carry_out(asked, output, figures=figures, plugins=peeked.plugins, progress=progress, workers=workers)
+        how = {"workers": workers, "executor": executor, "jobs": jobs}
+        found = carry_out(asked, output, figures=figures, plugins=peeked.plugins, progress=progress, **how)
     except (OptionError, OutOfMemoryError) as error:
         raise type(error)(flags_as_typed(str(error), brought)) from None
     _print(found, output, len(asked.models) > 1, as_json)
