@@ -8,6 +8,7 @@ from itertools import product
 
 from ..errors import VitanError
 from ..registry.plugins import Plugins, load_kind
+from .cost import stored
 from .job import Job, open_dataset, prepare, resolve, validate
 from .plan import DatasetPlan, Plan, dataset_named
 
@@ -65,4 +66,6 @@ def _facts(job: Job) -> list[tuple[str, str]]:
     rows.append(
         ("pass", f"{plan.device}, {plan.dtype}, products in {plan.precision}, {plan.batch_size} images at a time")
     )
+    kept = stored(job)
+    rows.append(("keeps", f"about {sum(kept.values()) / 1e9:.3g} GB of state, of {len(kept)} models"))
     return rows

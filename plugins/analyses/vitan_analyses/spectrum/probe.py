@@ -52,6 +52,10 @@ class SpectrumProbe(Probe[SpectrumOptions]):
         super().__init__(options, model)
         self.norms = PerImage()
 
+    def bytes_per_image(self) -> int:
+        """The norm of every patch."""
+        return 4 * self.model.layout.n_patches * len(self.model.blocks)
+
     def update_block(self, block: int, taps: Mapping[str, Tensor], batch: Batch) -> None:
         """Keep the lengths of the patch tokens."""
         patches = taps["block"][:, self.model.layout.patches].float()  # (batch, patch, channel)
