@@ -22,6 +22,7 @@ from .registry.plugins import Given, plugins_from
 if TYPE_CHECKING:
     from .analysis.records import Record
     from .data.samples import Dataset
+    from .engine.agreement import Agreement
     from .engine.job import Job
     from .engine.plan import DatasetPlan, Plan
     from .engine.progress import Reporter
@@ -254,6 +255,25 @@ def _with_way_out(error: VitanError, plugins: Plugins) -> VitanError:
         return error
     *told, last = str(error).splitlines()  # the last line sums up what to do
     return WeightsUnavailableError("\n".join([*told, f"These come with their weights: {', '.join(names)}.", last]))
+
+
+def verify_device(
+    device: str, *, model: str | None = None, precision: str = "ieee", plugins: Given = None
+) -> Iterator[Agreement]:
+    """Run a small job of every analysis on a device and on the CPU, and say how far the numbers agree.
+
+    ``model`` is one that needs no fetching, unless it is named. Raises ``OptionError`` for a device that is not there,
+    and ``UsageError`` without any such model.
+    """
+    from .engine.agreement import agreements
+    from .engine.devices import check_device
+
+    known = plugins_from(plugins)
+    check_device(device)
+    names = [model] if model is not None else known.embedded()[:1]
+    if not names:
+        raise UsageError("no model that comes with its weights is installed; name one with --model")
+    return agreements(device, known, names[0], precision)
 
 
 def check(plan: Plan, *, plugins: Given = None) -> list[str]:

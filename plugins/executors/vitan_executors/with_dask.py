@@ -7,6 +7,7 @@ by itself; what was lost comes back as lost, and the engine decides.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from importlib import import_module
 from types import TracebackType
 from typing import Any
 
@@ -71,9 +72,9 @@ def _workers_here() -> int:
 
 def _queued(where: str, jobs: int) -> Any:
     try:
-        import dask_jobqueue  # type: ignore[import-not-found]
+        queues = import_module("dask_jobqueue")
     except ImportError as error:
         raise UsageError(f"--executor dask:{where}: pip install dask-jobqueue ({error})") from error
-    cluster = getattr(dask_jobqueue, _QUEUES[where])()
+    cluster = getattr(queues, _QUEUES[where])()
     cluster.scale(jobs=jobs)
     return cluster

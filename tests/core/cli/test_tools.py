@@ -8,6 +8,7 @@ import math
 import os
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,8 +17,11 @@ import pytest
 import torch
 import yaml
 
+from vitan.engine import agreement
 from vitan.engine.store import Store
+from vitan.registry.plugins import Plugins
 
+TOYS = Path(__file__).with_name("toys.py")
 RUN = ("run", "mean", "-m", "toy-A8", "-d", "dots")
 
 WRONG_ANCHOR = """
@@ -114,6 +118,44 @@ def test_verify(vitan: Any, install: Any) -> None:
     assert ran.code == 1
     assert sum(line.endswith("FAILED") for line in ran.out.splitlines()) == 2
     assert "1 of 3 are as they must be" in ran.out
+
+
+def test_verify_compares_a_device_with_the_cpu(vitan: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    ran = vitan("verify", "--device", "cpu", "-m", "toy-A8")
+    assert ran.code == 0, ran.err
+    rows = [line.split() for line in ran.out.splitlines() if "numbers" in line]
+    assert {row[0] for row in rows} == {"mean", "other"}  # what needs masks finds no dataset here
+    assert all(row[3:5] == ["100.0%", "near,"] for row in rows)
+    assert "cpu agrees with the CPU" in ran.out
+    refused = vitan("verify", "--device", "cuda", "-m", "toy-A8")
+    assert refused.code == 2
+    assert "torch has no such device here" in refused.err
+    assert "no model that comes with its weights" in vitan("verify", "--device", "cpu").err
+
+
+@pytest.mark.parametrize(
+    ("off", "ok"), [(0.0, True), (1e-4, True), (0.1, False), (float("nan"), False), (float("inf"), False)]
+)
+def test_a_device_that_computes_otherwise_is_found(monkeypatch: pytest.MonkeyPatch, off: float, ok: bool) -> None:
+    real, runs = agreement.run_model, []
+
+    def elsewhere(job: Any, *rest: Any) -> Any:
+        run = real(job, *rest)
+        runs.append(job)
+        if len(runs) % 2:
+            return run
+        (outcome,) = run.outcomes
+        gap = "lost" if math.isnan(off) else ""
+        records = tuple(replace(record, value=record.value * (1 + off), gap=gap) for record in outcome.result.records)
+        drawable = replace(outcome.drawable, result=replace(outcome.result, records=records))
+        return replace(run, outcomes=(replace(outcome, drawable=drawable),))
+
+    monkeypatch.setattr(agreement, "run_model", elsewhere)
+    plugins = Plugins()
+    plugins.load_file(TOYS)
+    found = list(agreement.agreements("cpu", plugins, "toy-A8"))
+    assert {each.analysis for each in found} == {"mean", "other"}
+    assert {each.ok for each in found} == {ok}
 
 
 def test_an_anchor_whose_code_fails_is_not_as_it_must_be(vitan: Any, install: Any) -> None:
