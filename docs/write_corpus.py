@@ -29,7 +29,7 @@ RECORDS: Path = RECIPE.records or Path()
 PLAN = vitan.Plan.read(RECIPE.plan)
 
 TINY = tuple(part.name for part in PLAN.models)
-REAL = ("saliency-S14", "random-S16")
+REAL = ("saliency-S14", "clip-int8-B16", "random-S16")
 #: Worlds that are drawn for the tasks besides that of the plan. None of them was trained on.
 SEEDS = range(1, 4)
 _PLACE = re.compile(r"(<!-- corpus: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)

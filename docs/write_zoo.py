@@ -53,12 +53,13 @@ How far the attention of each block reaches, in widths of the grid:
 <!-- end -->
 
 Each objective gives something else. Labels and captions teach what things are called, and captions also which thing it
-is. MoCo, which tells pictures apart, finds instances again and follows objects. DINO's CLS looks at the objects. MAE,
-which must say what is hidden where, finds points. BEiT is a little better than the floor at points, and not clearly so
-at anything else.
+is. MoCo, which tells pictures apart, names things a little, finds instances again and follows objects. DINO's CLS looks
+at the objects, more than that of any other, and follows them. MAE, which must say what is hidden where, finds points.
+BEiT, whose words are colours and edges, does a little of all: names, instances, points, films.
 
-None is better at everything: DINO, MAE and BEiT do not name things better than the floor does, and the one that was
-told the names looks at the objects less, and loses them in films. DINO and MoCo live on many passes, and had few.
+None is better at everything. MAE does not name things better than the floor does, and DINO hardly; pictures fall into
+their classes by themselves after labels and captions alone; and the one that was told the names looks at the objects
+less than the floor, and loses them in films. DINO and MoCo live on hundreds of passes, and had a handful.
 
 ## What one sees
 
@@ -66,18 +67,27 @@ told the names looks at the objects less, and loses them in films. DINO and MoCo
 
 ![Distance, entropy, attention to CLS and more over the blocks, a line for each model](images/zoo-attention.png)
 
-MAE alone has learned heads that look nearby: a hidden patch is best made from those beside it. All others look about
-as far as uniform attention does. Where they part ways is entropy: labels and captions make attention sharp, above all
-that of CLS, and the untrained model's is nearly uniform everywhere.
+MAE alone has learned heads that look nearby: a hidden patch is best made from those beside it. BEiT looks a little
+nearer than uniform attention does, DINO in its early blocks further, the others about as far. Where they part ways is
+entropy: labels, captions and self-distillation make attention sharp, above all that of CLS, and the untrained model's
+is nearly uniform everywhere.
 
 ![The attention distance of every head, a panel for each model](images/zoo-heads.png)
 
 The heads of MAE share the work, from the next patch to half of the grid; those of the untrained model are all alike.
 
+![The share of each type of head in every block, a panel for each model](images/zoo-types.png)
+
+In words: MAE's heads are local (strict, soft, axial), and nobody else's are. Those of the others look everywhere, or,
+the more their objective asks what is in a picture, at something that depends on it (*other*): most under labels and
+captions, then DINO and MoCo, least BEiT, and none before training.
+
 ![How alike the last blocks of all pairs of models are](images/zoo-cka.png)
 
-Supervision by labels has led furthest from the beginning, and to something of its own. DINO, MoCo and MAE are about as
-near to the untrained model as to one another, which says how little such short trainings change.
+Supervision by labels has led furthest from the beginning, and to something of its own. DINO and MoCo, which both learn
+that two crops are of one picture, end with the most alike CLS; by their patches MoCo and MAE are nearest. BEiT is by
+itself. All but the first are still as near to the untrained model as to most of the others, which says how little such
+short trainings change.
 """
 _AGAIN = """\
 ## Making them again

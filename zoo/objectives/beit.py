@@ -24,7 +24,7 @@ _GRID = SIDE // PATCH
 class Beit(Objective):
     """Blocks of patches are replaced by a learned token; CLS and the rest see them only from outside."""
 
-    recipe = Recipe(steps=700, batch=128, rate=1e-3)
+    recipe = Recipe(steps=2100, batch=128, rate=1e-3)
     about = "the visual word of each of the 40 % of patches that are hidden in blocks (BEiT, arXiv:2106.08254)"
     differs = (
         "the tokenizer is no trained dVAE but k-means: 512 clusters of 8 x 8 patches in their first 32 whitened "

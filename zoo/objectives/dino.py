@@ -23,7 +23,7 @@ _LARGE, _SMALL = 2, 2
 class Dino(Objective):
     """Large crops and small ones; what the teacher makes of a large one, the student says of all others."""
 
-    recipe = Recipe(steps=1500, batch=64, rate=1e-3)
+    recipe = Recipe(steps=3600, batch=64, rate=1e-3)
     about = "self-distillation between crops, with centring and sharpening (DINO, arXiv:2104.14294)"
     differs = (
         f"{_SMALL} small crops of {SIDE // 2} px, {_PROTOTYPES} prototypes, batch norms in the head, constant "
@@ -31,7 +31,8 @@ class Dino(Objective):
         "trunk is the model, all"
     )
     weak = (
-        "few passes over the pictures, where the paper has hundreds; its loss moves with its centre, and tells little"
+        "a handful of passes over the pictures, where the paper has hundreds; its loss moves with its centre, and "
+        "tells little"
     )
 
     centre: Tensor

@@ -19,13 +19,13 @@ _HIDDEN, _JOINT, _HEAT, _MOMENTUM, _SEEN = 512, 64, 0.2, 0.99, 0.5
 class Moco(Objective):
     """Queries of the trained encoder against keys of its moving average, both ways, negatives from the batch."""
 
-    recipe = Recipe(steps=900, batch=128, rate=1e-3, decay=0.1)
+    recipe = Recipe(steps=1900, batch=128, rate=1e-3, decay=0.1)
     about = "two crops of a picture against those of all others of the batch (MoCo v3, arXiv:2104.02057)"
     differs = (
         "batches of 128 instead of 4096, narrower heads, no batch norm after the predictor; queries see "
         f"{_SEEN:.0%} of the patches, keys all; the patch projection is frozen, as published"
     )
-    weak = "few passes over the pictures, and few wrong answers to tell the right one from"
+    weak = "a handful of passes over the pictures, and few wrong answers to tell the right one from"
 
     def __init__(self, pictures: Pictures) -> None:
         super().__init__(pictures)
