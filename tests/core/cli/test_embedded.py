@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 import vitan as library
+from vitan.errors import WeightsUnavailableError
 from vitan.registry.plugins import Plugins
 
 TOYS = Path(__file__).with_name("toys.py")
@@ -95,6 +96,11 @@ def test_weights_that_cannot_be_had_name_the_models_that_need_none(vitan: Any, m
         in vitan("run", "mean", "-p", more, "-m", "toy-W8", "-d", "dots").err
     )
     assert "These come" not in vitan("run", "mean", "-m", "toy-W8", "-d", "dots").err
+
+
+def test_a_model_that_cannot_be_loaded_names_them_too(more: Path) -> None:
+    with pytest.raises(WeightsUnavailableError, match=r"These come with their weights: small-one, small-two\."):
+        library.load_model("toy-W8", plugins=[TOYS, more])
 
 
 def test_the_options_of_the_dataset_at_home_are_known(vitan: Any, more: Path) -> None:
