@@ -55,6 +55,18 @@ def test_json_has_all_that_could_differ(bare: Any, tmp_path: Path) -> None:
     assert (row["n"], row["options"], row["weights"], row["fingerprint"]) == (40, "k=1", "1" * 64, "f" * 32)
 
 
+def test_a_table_for_a_paper(bare: Any, tmp_path: Path) -> None:
+    write(curve(), tmp_path)
+    write(curve(model="b-B16", weights="2" * 64), tmp_path)
+    out = bare("table", tmp_path, "--format", "latex").out
+    assert out.startswith("\\begin{tabular}{lr}\n\\toprule\n & acc cls \\\\\n")
+    assert bare("table", tmp_path, "--format", "md", "--rows", "task").out.splitlines()[0] == "|  | a-B16 | b-B16 |"
+    write(curve(model="c-B16", n=7), tmp_path)
+    refused = bare("table", tmp_path, "--format", "md")
+    assert refused.code == 2
+    assert "not alike in n" in refused.err
+
+
 RECIPES = """
 from pathlib import Path
 from vitan import RecipeSpec, hookimpl

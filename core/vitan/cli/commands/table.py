@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ...results.formats import FORMATS, Format
 from ..app import complete_files, plugins_of
 from ..text import columns, number
 
@@ -42,6 +43,17 @@ _DIFFERING = {"n": ("n", None), "fingerprint": ("images", 8), "options": ("optio
     metavar="RECIPE|PATH",
     help="Lay other results beside them: those of a recipe, such as corpus, or below a folder.",
 )
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(FORMATS),
+    help="Models against tasks, each at its best block: for a page, a paper (booktabs), or a spreadsheet. Bold is what "
+    "no other model's interval reaches.",
+)
+@click.option(
+    "--rows", type=click.Choice(["model", "task"]), default="model", show_default=True, help="What has a row in it."
+)
+@click.option("--intervals", is_flag=True, help="Intervals behind the values.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def table(
@@ -51,6 +63,9 @@ def table(
     metrics: tuple[str, ...],
     like_published: bool,
     against: str | None,
+    form: Format | None,
+    rows: str,
+    intervals: bool,
     as_json: bool,
 ) -> None:
     """Tell, from the records below RESULTS, which block of a model is best for a task.
@@ -81,6 +96,12 @@ def table(
             best.task.analysis for best in every
         )
         raise UsageError(f"{results}: no best block of {asked}; there are {', '.join(there)}")
+    if form is not None:
+        from ...results.matrix import matrix, written
+
+        better = {record.metric: record.better for record in records if record.better}
+        click.echo(written(matrix(found, better), form, rows=rows, intervals=intervals), nl=False)
+        return
     if as_json:
         click.echo(json.dumps([_as_dict(best) for best in found], indent=2))
         return
