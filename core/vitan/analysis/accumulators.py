@@ -21,6 +21,10 @@ from ..errors import RecordingError
 _Limbs: TypeAlias = "tuple[Tensor, Tensor]"  # int64: high, low
 
 
+#: Kinds of devices that have it.
+_WITH_FLOAT64 = frozenset({"cpu", "cuda"})
+
+
 class Accumulator(ABC):
     """State of a probe under integer keys, usually the block."""
 
@@ -149,7 +153,7 @@ class Sum(Accumulator):
 def _wide(rows: Tensor) -> Tensor:
     """In double precision, where they are; on the CPU where the device has none."""
     rows = rows.detach()
-    return (rows.cpu() if rows.device.type == "mps" else rows).double()
+    return (rows if widest(rows.device) == torch.float64 else rows.cpu()).double()
 
 
 class PerImage(Accumulator):
@@ -231,14 +235,15 @@ class PerImage(Accumulator):
 
 
 def widest(device: torch.device) -> torch.dtype:
-    """The widest floats of a device."""
-    return torch.float32 if device.type == "mps" else torch.float64
+    """The widest floats of a device. Not every kind has float64: Apple's GPUs, for one."""
+    return torch.float64 if device.type in _WITH_FLOAT64 else torch.float32
 
 
 def wait_for(device: torch.device) -> None:
     """Wait until an accelerator has done all that it was asked for."""
-    kind = getattr(torch, device.type)
-    kind.synchronize() if device.type == "mps" else kind.synchronize(device)
+    wait = getattr(getattr(torch, device.type, None), "synchronize", None)
+    if wait is not None:
+        wait() if device.type == "mps" else wait(device)  # of which there is but one
 
 
 class Ragged(Accumulator):

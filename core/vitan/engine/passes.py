@@ -92,17 +92,18 @@ class Pass:
             self._reporter.end()
 
     def _complete(self, shards: Collection[int]) -> None:
-        left = {*shards}
+        left, ours = {*shards}, set[int]()
         while True:
             lacking = [work for work in self.units() if work.shard in left]
-            for number in sorted(left - {work.shard for work in lacking}):
+            for number in sorted(left - ours - {work.shard for work in lacking}):
                 self._reporter.advance(self._count(number), reused=True)
             if not lacking:
                 return
             left = {work.shard for work in lacking}
             following = [work.shard for work in lacking[1:]]
-            made = [self._share(work, then) for work, then in zip_longest(lacking, following)]
-            if not any(made):
+            made = {work.shard for work, then in zip_longest(lacking, following) if self._share(work, then)}
+            ours |= made
+            if not made:
                 time.sleep(_PAUSE)
 
     def _share(self, work: Work, then: int | None) -> bool:
