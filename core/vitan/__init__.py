@@ -51,8 +51,10 @@ if TYPE_CHECKING:
     from .errors import VitanError as VitanError
     from .options import Options as Options
     from .options import summary as summary
+    from .registry.executors import Ended as Ended
     from .registry.executors import Executor as Executor
     from .registry.executors import Task as Task
+    from .registry.executors import Word as Word
     from .registry.hooks import hookimpl as hookimpl
     from .registry.specs import CheckpointFormat as CheckpointFormat
     from .registry.specs import DatasetSpec as DatasetSpec
@@ -88,7 +90,7 @@ _HOMES = {
     "engine.plan": ("Plan",),
     "errors": ("VitanError",),
     "options": ("Options", "summary"),
-    "registry.executors": ("Executor", "Task"),
+    "registry.executors": ("Ended", "Executor", "Task", "Word"),
     "registry.hooks": ("hookimpl",),
     "registry.specs": (
         *(

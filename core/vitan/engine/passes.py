@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -80,6 +80,17 @@ class Pass:
         with self._telling(sum(map(self._count, shards))):
             self._complete(shards)
 
+    def attempt(self, shards: Collection[int]) -> list[Work]:
+        """Make, of these shards, what nobody else is making; returns what is left: what others are at.
+
+        Raises what ``make`` raises.
+        """
+        try:
+            self._sweep(self.units(shards))
+        finally:
+            self._maker.close()
+        return self.units(shards)
+
     @contextmanager
     def _telling(self, images: int) -> Iterator[None]:
         self.check_room()
@@ -94,17 +105,20 @@ class Pass:
     def _complete(self, shards: Collection[int]) -> None:
         left, ours = {*shards}, set[int]()
         while True:
-            lacking = [work for work in self.units() if work.shard in left]
+            lacking = self.units(left)
             for number in sorted(left - ours - {work.shard for work in lacking}):
                 self._reporter.advance(self._count(number), reused=True)
             if not lacking:
                 return
-            left = {work.shard for work in lacking}
-            following = [work.shard for work in lacking[1:]]
-            made = {work.shard for work, then in zip_longest(lacking, following) if self._share(work, then)}
+            left, made = {work.shard for work in lacking}, self._sweep(lacking)
             ours |= made
             if not made:
                 time.sleep(_PAUSE)
+
+    def _sweep(self, lacking: Sequence[Work]) -> set[int]:
+        """Make what nobody else is making, going over it once; returns the shards of which there was some."""
+        following = [work.shard for work in lacking[1:]]
+        return {work.shard for work, then in zip_longest(lacking, following) if self._share(work, then)}
 
     def _share(self, work: Work, then: int | None) -> bool:
         """Make those units of a shard that nobody else is making; returns whether there were some."""
@@ -114,10 +128,10 @@ class Pass:
                 self.make(Work(work.shard, units), then)
         return bool(units)
 
-    def units(self) -> list[Work]:
-        """What the store lacks, shard by shard: pure work, which anybody may do in any order, with ``make``."""
+    def units(self, shards: Iterable[int] | None = None) -> list[Work]:
+        """What the store lacks of these shards, or of all: pure work, to be done in any order, with ``make``."""
         running = [track for track in self.tracks.values() if track.error is None]
-        shards = range(len(self._shards))
+        shards = range(len(self._shards)) if shards is None else sorted(shards)
         units = [{t.name: key for t in running if not self._store.has(key := t.keys[number])} for number in shards]
         return [Work(number, lacking) for number, lacking in zip(shards, units, strict=True) if lacking]
 

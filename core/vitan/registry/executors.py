@@ -4,17 +4,36 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from types import TracebackType
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from typing_extensions import Self
+
+from ..errors import VitanError
+
+
+@dataclass(frozen=True)
+class Word:
+    """What comes back of a task that came to its end: the names of the units that are now in the store.
+
+    ``busy`` says that others are at the rest, ``error`` what kept the worker from it.
+    """
+
+    units: tuple[str, ...] = ()
+    busy: bool = False
+    error: VitanError | None = None
 
 
 class Task(Protocol):
     """Work that any process can do that has the same plugins, data and cache; it can be pickled."""
 
-    def __call__(self, worker: int = 0) -> None:
-        """Do it, on the GPU of that number if there are several. Raises whatever keeps it from that."""
+    def __call__(self, worker: int = 0) -> Word:
+        """Do it, on the GPU of that number if there are several. Raises nothing: whatever goes wrong is in the word."""
+
+
+#: What became of a task: its word, or what kept the worker from giving one, such as its end.
+Ended: TypeAlias = Word | Exception
 
 
 class Executor(ABC):
@@ -25,10 +44,11 @@ class Executor(ABC):
         """Raise ``UsageError`` for what cannot be used; ``threads`` is how many each worker computes with."""
 
     @abstractmethod
-    def run(self, tasks: Sequence[Task]) -> Iterator[tuple[Task, bool]]:
-        """Do all tasks, and yield each when it is over, in any order, with whether its worker lived through it.
+    def run(self, tasks: Sequence[Task]) -> Iterator[tuple[Task, Ended]]:
+        """Do all tasks, and yield each as soon as it is over, in any order, with what became of it.
 
-        What a task raises is no loss: it is over.
+        Workers that end take no others with them, and tasks that they were not yet at are none of those that they lose.
+        It is the engine that has what was lost done again: it calls this once more.
         """
 
     def __enter__(self) -> Self:

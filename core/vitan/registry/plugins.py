@@ -76,6 +76,7 @@ class Plugins:
         self.importers: Registry[ImporterSpec] = Registry("importer")
         self.executors: Registry[ExecutorSpec] = Registry("executor")
         self.recipes: Registry[RecipeSpec] = Registry("recipe")
+        self.scripted: set[str] = set()  # the names of what a script has added, and no file says
         self.failures: list[Failure] = []
         self.loaded: list[Loaded] = []
         self._manager = pluggy.PluginManager(hookspecs.PROJECT)
@@ -138,6 +139,7 @@ class Plugins:
                 "plugin instead, because what an analysis has stored is found by where it comes from"
             )
         self._registry(spec).add(Provider("script", ""), spec)
+        self.scripted.add(spec.name)
 
     def embedded(self) -> list[str]:
         """The names of the trained models that come with their weights: what is run where no model is named."""

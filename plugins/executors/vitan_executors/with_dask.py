@@ -11,12 +11,12 @@ from importlib import import_module
 from types import TracebackType
 from typing import Any
 
-from vitan import Executor, Task
+from vitan import Ended, Executor, Task, Word
 from vitan.errors import UsageError
 
 try:
     import dask
-    from distributed import Client, KilledWorker, LocalCluster, as_completed, get_worker
+    from distributed import Client, Future, LocalCluster, as_completed, get_worker
 except ImportError as error:
     raise UsageError(f"--executor dask: Dask is not installed ({error}); pip install 'vitan[dask]'") from error
 
@@ -44,12 +44,11 @@ class DaskExecutor(Executor):
         except (OSError, ValueError) as error:
             raise UsageError(f"--executor dask:{where}: no scheduler answers there ({error})") from error
 
-    def run(self, tasks: Sequence[Task]) -> Iterator[tuple[Task, bool]]:
+    def run(self, tasks: Sequence[Task]) -> Iterator[tuple[Task, Ended]]:
         """See ``Executor``."""
-        futures = {self._client.submit(_do, task, pure=False): task for task in tasks}
-        for future in as_completed(list(futures)):  # type: ignore[no-untyped-call]
-            lost = future.status != "finished" and isinstance(future.exception(), KilledWorker)
-            yield futures[future], not lost
+        waiting = {self._client.submit(_do, task, pure=False): task for task in tasks}
+        for future in as_completed(list(waiting)):  # type: ignore[no-untyped-call]
+            yield waiting.pop(future), _ended(future)
             future.release()
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
@@ -58,9 +57,16 @@ class DaskExecutor(Executor):
             self._cluster.close()
 
 
-def _do(task: Task) -> None:
+def _do(task: Task) -> Word:
     name = str(get_worker().name)
-    task(int(name) if name.isdigit() else 0)
+    return task(int(name) if name.isdigit() else 0)
+
+
+def _ended(future: Future[Word]) -> Ended:
+    try:
+        return future.result()
+    except Exception as error:  # the worker has died, or could not even read the task
+        return error
 
 
 def _workers_here() -> int:

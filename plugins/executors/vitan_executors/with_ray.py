@@ -6,12 +6,11 @@ import os
 from collections.abc import Iterator, Sequence
 from types import TracebackType
 
-from vitan import Executor, Task
+from vitan import Ended, Executor, Task, Word
 from vitan.errors import UsageError
 
 try:
     import ray
-    from ray.exceptions import RayError, RayTaskError
 except ImportError as error:
     raise UsageError(f"--executor ray: Ray is not installed ({error}); pip install 'vitan[ray]'") from error
 
@@ -34,29 +33,26 @@ class RayExecutor(Executor):
                 )
         except ConnectionError as error:
             raise UsageError(f"--executor ray:{where}: no cluster answers there ({error})") from error
-        self._do = ray.remote(num_cpus=1, num_gpus=1 if gpus else 0, max_retries=0)(_do)
+        # by itself, Ray would end a worker that has a GPU after each task, and the model that it has loaded with it
+        self._do = ray.remote(num_cpus=1, num_gpus=1 if gpus else 0, max_retries=0, max_calls=0)(_do)
 
-    def run(self, tasks: Sequence[Task]) -> Iterator[tuple[Task, bool]]:
+    def run(self, tasks: Sequence[Task]) -> Iterator[tuple[Task, Ended]]:
         """See ``Executor``."""
         waiting = {self._do.remote(task): task for task in tasks}
         while waiting:
             (done,), _ = ray.wait(list(waiting), num_returns=1)
-            yield waiting.pop(done), _lived(done)
+            yield waiting.pop(done), _ended(done)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         ray.shutdown()
 
 
-def _do(task: Task) -> None:
-    task()  # Ray shows each worker the GPU that is its own, and no other
+def _do(task: Task) -> Word:
+    return task()  # Ray shows each worker the GPU that is its own, and no other
 
 
-def _lived(done: ray.ObjectRef[None]) -> bool:
-    """Whether the worker came to an end of the task, be it an error; whatever Ray itself raises is a loss."""
+def _ended(done: ray.ObjectRef[Word]) -> Ended:
     try:
-        ray.get(done)
-    except RayTaskError:
-        return True
-    except RayError:
-        return False
-    return True
+        return ray.get(done)
+    except Exception as error:  # the worker has died, or could not even read the task
+        return error
