@@ -18,11 +18,11 @@ import torch
 from ..errors import LostError, MismatchError, StoreError, VitanError, text_of
 from ..registry.executors import Executor, Word
 from ..registry.plugins import Plugins
-from .worker import Order, ShardsTask
 from .job import Job
 from .progress import Reporter
 from .schedule import arrange, partition_of
 from .store import Store
+from .worker import Order, ShardsTask
 
 #: How many workers may end while they do a task, before it is given up.
 ATTEMPTS = 3

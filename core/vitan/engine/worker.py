@@ -95,9 +95,9 @@ class ShardsTask:
         return [replace(self, shards=(shard,)) for shard in self.shards]
 
     def _make(self, worker: int) -> Word:
-        job = _BENCH.job(self, worker)
+        job = _KEPT.job(self, worker)
         with minding_memory(job), computing(job.plan.precision):
-            one = _BENCH.pass_of(self, worker)
+            one = _KEPT.pass_of(self, worker)
             busy = bool(one.attempt(self.shards))
         tracks = one.tracks.values()
         units = [track.keys[shard] for track in tracks if track.error is None for shard in self.shards]
@@ -109,7 +109,7 @@ class ShardsTask:
 _LEANING = {"job": ("pass", "model", "job"), "model": ("pass", "model"), "pass": ("pass",)}
 
 
-class _Bench:
+class _Desk:
     """What a worker keeps from task to task: one job, one model of it, and one pass of that."""
 
     def __init__(self) -> None:
@@ -144,4 +144,4 @@ class _Bench:
 
 
 #: A process does one task at a time, whatever its executor allows: threads and variables are the whole process's.
-_ALONE, _BENCH = Lock(), _Bench()
+_ALONE, _KEPT = Lock(), _Desk()

@@ -20,13 +20,13 @@ import torch
 import vitan
 from vitan import errors
 from vitan.engine import worker
-from vitan.engine.worker import Order
 from vitan.engine.claims import claiming
 from vitan.engine.job import prepare, resolve
 from vitan.engine.plan import make_plan
 from vitan.engine.progress import Silent
 from vitan.engine.spread import ATTEMPTS, order_of, spread, tasks_of
 from vitan.engine.store import Store
+from vitan.engine.worker import Order
 from vitan.errors import LostError, StoreError, UsageError, VitanError
 from vitan.registry.executors import Executor
 from vitan.registry.names import Provider
@@ -242,8 +242,8 @@ def test_a_worker_keeps_a_model_for_the_next_task_and_nothing_for_the_next_run(
     plugins: Plugins, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loads: list[int] = []
-    real = bench.loaded
-    monkeypatch.setattr(bench, "loaded", lambda job, index, to: loads.append(index) or real(job, index, to))
+    real = worker.loaded
+    monkeypatch.setattr(worker, "loaded", lambda job, index, to: loads.append(index) or real(job, index, to))
     how: dict[str, Any] = {"dataset_options": {"n": 300}, "plugins": plugins, "executor": "inline"}
     vitan.run(["mean", "other"], ["toy-A8", "toy-B8"], "dots", **how)
     assert loads == [1, 0]
