@@ -233,7 +233,7 @@ def test_every_distribution_package_is_typed(package: Any) -> None:
 
 
 def test_every_library_that_is_imported_is_a_dependency() -> None:
-    """By the names under which they are imported, where those differ; executors import what extras bring."""
+    """By the names under which they are imported, where those differ; some packages import what extras bring."""
     imported_as = {
         "opencv-python": "cv2",
         "pillow": "PIL",
@@ -245,9 +245,14 @@ def test_every_library_that_is_imported_is_a_dependency() -> None:
     known = (
         {imported_as.get(name, name.replace("-", "_")) for name in required} | set(FOLDERS) | sys.stdlib_module_names
     )
-    extras = "\n".join(SETUP["options.extras_require"][name] for name in ("dask", "ray"))
-    optional = {line.partition(">")[0].strip().replace("-", "_") for line in extras.strip().splitlines()}
-    brought = {"vitan_executors": optional | {"dask"}}  # Dask itself comes with distributed
+    extras = {
+        name: {line.partition(">")[0].strip().replace("-", "_") for line in lines.strip().splitlines()}
+        for name, lines in SETUP["options.extras_require"].items()
+    }
+    brought = {
+        "vitan_executors": extras["dask"] | extras["ray"] | {"dask"},  # Dask itself comes with distributed
+        "vitan_datasets": extras["shards"],
+    }
     missing = {
         f"{path.relative_to(ROOT)} imports {name}"
         for package in FOLDERS

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from hashlib import blake2b
+from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
@@ -61,6 +62,12 @@ def open_image(path: str | Path, *, orient: bool = True) -> Image.Image:
     Raises ``ImageError``, naming the file, if it is missing, unreadable, no picture, damaged, too large or refused.
     """
     image, orientation = open_stored(path)
+    return upright(image, orientation) if orient else image
+
+
+def read_image(content: bytes, *, orient: bool = True) -> Image.Image:
+    """A picture from the bytes of its file, as ``open_image`` has it; ``ImageError`` names nothing."""
+    image, orientation = _decode(BytesIO(content))
     return upright(image, orientation) if orient else image
 
 

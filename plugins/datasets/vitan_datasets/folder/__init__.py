@@ -23,9 +23,13 @@ def vitan_datasets() -> Iterator[DatasetSpec]:
     """Pictures of the user's own."""
     yield DatasetSpec(
         name="folder",
-        summary="all pictures below a folder of yours; sub-folders can be the classes",
+        summary="all pictures below a folder of yours, or in its shards; sub-folders can be the classes",
         load=_load,
         offers=frozenset({"label", "roles"}),
-        files="ROOT/**/*.jpg (or png, webp, tiff, bmp, ppm), or ROOT/CLASS/*.jpg, or for knn and retrieval "
-        "ROOT/bank/CLASS/*.jpg and ROOT/query/CLASS/*.jpg (also gallery, train, val, test)",
+        files=(
+            "ROOT/**/*.jpg (or png, webp, tiff, bmp, ppm), or ROOT/CLASS/*.jpg, or for knn and retrieval "
+            "ROOT/bank/CLASS/*.jpg and ROOT/query/CLASS/*.jpg (also gallery, train, val, test)\n"
+            "or shards: ROOT/**/*.tar as webdataset lays them out (KEY.jpg with KEY.cls or KEY.json), or "
+            "ROOT/**/*.parquet as datasets does (needs vitan[shards])"
+        ),
     )

@@ -33,7 +33,9 @@ def vitan_datasets() -> Iterator[DatasetSpec]:
             "train/n*/*.JPEG  the bank\n"
             "val/n*/*.JPEG    queries, in a folder for each class\n"
             "val/*.JPEG       or all in one folder, with a file of their classes (LOC_val_solution.csv, "
-            "val_labels.csv, val.txt, the synset labels, or the devkit's ground truth)"
+            "val_labels.csv, val.txt, the synset labels, or the devkit's ground truth)\n"
+            "*train*.tar      or shards of both parts: tar (KEY.jpg with KEY.cls), or Parquet (needs vitan[shards]);\n"
+            "*val*.tar        in the root, or in data, train and val"
         ),
         licence="ImageNet terms of access (research only)",
     )
