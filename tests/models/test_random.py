@@ -39,6 +39,17 @@ def test_two_matrices_of_one_shape_differ() -> None:
     assert not torch.equal(state["blocks.0.mlp.fc1.weight"], state["blocks.1.mlp.fc1.weight"])
 
 
+def test_untrained_architectures_have_nothing_but_parameters() -> None:
+    """They are built without values, and then parameters alone get some."""
+    untrained_ones = [
+        spec for _, spec in installed().models if spec.name.startswith("random-") and "noise" not in spec.name
+    ]
+    assert len(untrained_ones) == 9
+    for spec in untrained_ones:
+        with torch.device("meta"):
+            assert [name for name, _ in spec.build().named_buffers()] == [], spec.name
+
+
 def test_global_random_numbers_are_left_as_they_were() -> None:
     torch.manual_seed(3)
     expected = torch.rand(4)

@@ -67,8 +67,9 @@ def build_untrained(architecture: str, seed: int = SEED, **changes: int) -> nn.M
     """A timm ViT with the weights of ``initialise``; the global random numbers are left as they were."""
     import torch
 
-    with torch.random.fork_rng(devices=[]):
+    with torch.device("meta"):  # timm's own values would be drawn for nothing; a plain ViT has no buffers to lose
         model = build_vit(architecture, **changes)
+    model.to_empty(device=torch.get_default_device())
     initialise(model, seed)
     return model
 
