@@ -7,7 +7,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 RUN := OMP_WAIT_POLICY=passive $(BIN)/python -m
 BENCHMARKS := $(addprefix bench-,attention cka kernels keypoints video neighbours objects)
 
-.PHONY: demo demo-real test golden fuzz kill executors oldest lint docs docs/cli.md docs/results.md docs/zoo.md docs/corpus corpus bench $(BENCHMARKS) check check-example check-wheel clean
+.PHONY: demo demo-real test golden fuzz kill executors browser oldest lint docs docs/cli.md docs/results.md docs/zoo.md docs/corpus corpus bench $(BENCHMARKS) check check-example check-wheel clean
 
 demo: $(VENV)/.installed  ## six ways to train one tiny ViT, compared: a table and pictures in results/
 	$(BIN)/vitan demo --output results
@@ -29,6 +29,9 @@ kill: $(VENV)/.dev  ## many runs that are killed and gone on with; prints counts
 
 executors: $(VENV)/.dev  ## Dask and Ray against one process: the same bits, whatever is killed
 	$(RUN) pytest -m executors tests/executors
+
+browser: $(VENV)/.dev  ## reports in Chromium, where that is installed: pointer, keyboard, no request, axe-core
+	$(RUN) pytest -m browser -rs tests/core/reports
 
 oldest:  ## the default tests with the oldest libraries that setup.cfg allows, in an environment of their own
 	$(PYTHON) -m venv $(OLDEST)
@@ -64,7 +67,7 @@ bench: $(BENCHMARKS)  ## what the analyses cost, or one with bench-NAME; prints 
 $(BENCHMARKS): bench-%: $(VENV)/.dev
 	$(RUN) benchmarks.$*
 
-check: lint test executors docs check-example check-wheel  ## all that must hold before a change lands
+check: lint test executors browser docs check-example check-wheel  ## all that must hold before a change lands
 
 check-example: $(VENV)/.dev $(VENV)/.demo  ## the example plugin's own tests
 	cd examples/vitan-saliency && OMP_WAIT_POLICY=passive $(abspath $(BIN))/python -m pytest

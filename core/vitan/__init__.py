@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from .api import load_model as load_model
     from .api import load_results as load_results
     from .api import make_share as make_share
+    from .api import report as report
     from .api import run as run
     from .api import run_plan as run_plan
     from .data.batch import Batch as Batch
@@ -76,7 +77,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "api": (
         *("best_blocks", "check", "compare", "list_analyses", "list_datasets", "list_models"),
-        *("load_dataset", "load_model", "load_results", "make_share", "run", "run_plan"),
+        *("load_dataset", "load_model", "load_results", "make_share", "report", "run", "run_plan"),
     ),
     "analysis.accumulators": ("PerImage", "Ragged", "Sum"),
     "analysis.figures": ("Animation", "Drawable", "File", "Picture", "Plot"),

@@ -51,7 +51,8 @@ PUBLIC = {
         "Word",
     ),
     *("VitanError", "__version__", "best_blocks", "check", "compare", "hookimpl", "list_analyses", "list_datasets"),
-    *("list_models", "load_dataset", "load_model", "load_results", "make_share", "run", "run_plan", "summary"),
+    *("list_models", "load_dataset", "load_model", "load_results", "make_share", "report", "run", "run_plan"),
+    "summary",
 }
 
 

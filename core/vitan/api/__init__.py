@@ -20,6 +20,7 @@ from .looking import (
     load_dataset,
     load_model,
     load_results,
+    report,
     stored_states,
 )
 from .plans import check, dataset_named, explain, make_plan, read_plan
@@ -41,6 +42,7 @@ __all__ = [
     "make_plan",
     "make_share",
     "read_plan",
+    "report",
     "run",
     "run_plan",
     "stored_states",

@@ -95,6 +95,30 @@ def compare(
     return comparisons
 
 
+def report(folder: str | Path = "results", *, output: str | Path | None = None, figures: Figures = "all") -> Path:
+    """Write what lies in a results folder as one HTML page that needs nothing else; returns where it is.
+
+    ``output`` is ``report.html`` in the folder, unless it is given; ``figures`` shown are all, ``comparisons`` alone,
+    or ``none``. Raises ``StoreError`` where there are no records, and ``UsageError`` where the page cannot be written.
+    """
+    from ..files import given_path, write_text
+    from ..reports.content import gather
+    from ..reports.page import render
+    from ..results.drawn import check_figures
+
+    check_figures(figures)
+    root = given_path(folder)
+    page = render(gather(root, figures))
+    path = root / "report.html" if output is None else given_path(output)
+    try:
+        write_text(path, page)
+    except OSError as error:
+        raise UsageError(
+            f"--output {path}: cannot be written ({error.strerror or error}); name another file"
+        ) from error
+    return path
+
+
 def best_blocks(results: Results | Iterable[Record]) -> list[Best]:
     """The best block of each model for each task, from records that say which direction is better."""
     from ..results.best import best_blocks as best

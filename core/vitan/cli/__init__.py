@@ -9,6 +9,7 @@ from .commands.doctor import doctor
 from .commands.export import export
 from .commands.import_ import import_
 from .commands.list_ import list_
+from .commands.report import report
 from .commands.run import run
 from .commands.show import show
 from .commands.table import table
@@ -18,6 +19,6 @@ from .commands.verify import verify
 __all__ = ["main"]
 
 for command in (
-    demo, run, compare, table, import_, list_, show, export, validate, verify, doctor, cache, completion,
+    demo, run, compare, table, report, import_, list_, show, export, validate, verify, doctor, cache, completion,
 ):  # fmt: skip
     main.add_command(command)

@@ -69,6 +69,19 @@ def find_comparisons(root: Path, analysis: str = "*", dataset: str = "*") -> lis
     return [path.parent for path in _glob(root, _COMPARISON, dataset, analysis, RECORDS)]
 
 
+def find_all(root: Path) -> tuple[list[Path], list[Path]]:
+    """The folders that hold what was found between models, and those of single models; imported ones are among them."""
+    marks = (RECORDS, PROVENANCE, MODELS)
+    folders = sorted({path.parent for mark in marks for path in _glob(root, "*", "*", "*", mark)})
+    between = [folder for folder in folders if folder.parts[-3] == _COMPARISON]
+    return between, [folder for folder in folders if folder not in between]
+
+
+def pictures_of(folder: Path) -> tuple[Path, ...]:
+    """The figures in a folder that a browser shows as they are."""
+    return tuple(sorted(path for path in folder.iterdir() if path.suffix in (".png", ".gif") and path.name[0] != "."))
+
+
 def _folder_of(name: str) -> str:
     """The folder that goes by a name; no two names share one."""
     safe = _cut(slug(name), _LONGEST)

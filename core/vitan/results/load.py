@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ..analysis.records import Result
 from ..errors import StoreError
 from .findings import Comparison, Finding
-from .folder import read_provenance, read_result
+from .folder import pictures_of, read_provenance, read_result
 
 if TYPE_CHECKING:
     from ..engine.runner import Outcome
@@ -29,7 +29,7 @@ def load_finding(folder: Path, plugins: Plugins | None = None) -> Finding:
             origin=facts["weights"]["origin"],
             skipped=skipped,
             folder=folder,
-            pictures=tuple(sorted(path for path in folder.iterdir() if path.suffix in (".png", ".gif"))),
+            pictures=pictures_of(folder),
             load=lambda: _read(folder, tuple(facts["headline"])),
             load_outcome=lambda: _outcome(folder, plugins),
         )
@@ -48,7 +48,7 @@ def load_comparison(folder: Path) -> Comparison:
         models=tuple(models),
         result=result,
         folder=folder,
-        pictures=tuple(sorted(folder.glob("*.png"))),
+        pictures=pictures_of(folder),
     )
 
 
