@@ -126,3 +126,5 @@ def test_the_demo_is_its_recipe_and_ends_with_the_best_blocks(vitan: Any, more: 
     assert one[1][0] == two[1][0] == "@"
     assert one[0] != two[0]
     assert Path("found/records.csv").is_file()
+    assert "report    found/report.html" in ran.out
+    assert "small-two" in Path("found/report.html").read_text()

@@ -26,7 +26,8 @@ _NAME = "demo"
 def demo(ctx: click.Context, output: Path, figures: Figures) -> None:
     """Compare the tiny models that come with vitan: six ways to train one network, and the same network untrained.
 
-    It runs the recipe 'demo', which 'vitan show demo' prints, and ends with the best block of each for every task.
+    It runs the recipe 'demo', which 'vitan show demo' prints, and ends with the best block of each for every task, and
+    a page with all of it.
     'vitan table' has more metrics and intervals, 'vitan run --plan' of that recipe the figures of each model.
     """
     from ... import api
@@ -41,4 +42,5 @@ def demo(ctx: click.Context, output: Path, figures: Figures) -> None:
         click.echo(line)
     click.echo()
     say_where(found, output)
+    click.echo(f"report    {api.report(output, figures=figures)}")
     leave(ctx, found)
