@@ -5,7 +5,7 @@ OLDEST ?= .venv-oldest
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 RUN := OMP_WAIT_POLICY=passive $(BIN)/python -m
-BENCHMARKS := $(addprefix bench-,attention cka kernels keypoints video neighbours objects)
+BENCHMARKS := $(addprefix bench-,attention cka kernels keypoints video neighbours objects reading)
 
 .PHONY: demo demo-real test golden fuzz kill executors browser oldest lint docs docs/cli.md docs/results.md docs/zoo.md docs/corpus corpus bench $(BENCHMARKS) check check-example check-wheel clean
 

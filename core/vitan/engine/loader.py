@@ -36,9 +36,11 @@ class Wanted(NamedTuple):
 
 
 class _Begun(NamedTuple):
-    """A batch that is being read: one future for each image, and which preparations are made with them."""
+    """A batch that is being read: how many images, each in its future until the batch is there, and for whom."""
 
-    futures: Sequence[Future[_Seen | Skipped]]
+    images: int
+    futures: list[Future[_Seen | Skipped]]
+    batch: Future[Loaded]
     asked: frozenset[Preparation]
 
 
@@ -115,7 +117,7 @@ class Loader:
             self._drop(number)
         for number in wanted.numbers:
             self._begin(ahead, partition)
-            yield _collate(number, [future.result() for future in self._begun.pop(number).futures])
+            yield self._begun.pop(number).batch.result()
 
     def close(self) -> None:
         """Read no more."""
@@ -136,16 +138,20 @@ class Loader:
                 self._drop(number)
                 begun = None
             if begun is None:
-                waiting = sum(len(each.futures) for each in self._begun.values())
+                waiting = sum(each.images for each in self._begun.values())
                 if len(self._begun) > 1 and waiting + len(indices) > _AHEAD:
                     return
                 futures = [self._pool.submit(self._read, index, prepared) for index in indices]
-                self._begun[number] = _Begun(futures, frozenset(prepared))
+                # its turn comes when all of its images are read or being read, so it waits for nobody behind it
+                batch = self._pool.submit(_gather, number, futures)
+                self._begun[number] = _Begun(len(indices), futures, batch, frozenset(prepared))
             ahead.popleft()
 
     def _drop(self, number: int) -> None:
-        for future in self._begun.pop(number).futures:
+        begun = self._begun.pop(number)
+        for future in [*begun.futures]:
             future.cancel()
+        begun.batch.cancel()
 
     def _read(self, index: int, prepared: Asked) -> _Seen | Skipped:
         try:
@@ -186,6 +192,12 @@ class Loader:
         """The (rows, columns) of the picture's whole patch grid: as many patches to a pixel as in one window."""
         (rows, columns), (width, height) = self._grid, placement.pixels
         return rows * height // self._view.size, columns * width // self._view.size
+
+
+def _gather(number: int, futures: list[Future[_Seen | Skipped]]) -> Loaded:
+    found = [future.result() for future in futures]
+    futures.clear()  # the pixels are in the batch now
+    return _collate(number, found)
 
 
 def _collate(number: int, found: Sequence[_Seen | Skipped]) -> Loaded:

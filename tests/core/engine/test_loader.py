@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from threading import Event, Thread
+from threading import Event, Thread, current_thread
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from torch import Tensor
 from vitan.data.preparation import Preparation
 from vitan.data.samples import Dataset, Sample, Segment
 from vitan.data.views import make_view
+from vitan.engine import loader as loader_module
 from vitan.engine.loader import Loader, Wanted
 from vitan.engine.schedule import cut
 from vitan.errors import DataError, ImageError, MismatchError, PluginError, VitanError
@@ -141,6 +142,15 @@ def test_pixels_are_the_same_whoever_reads_them(workers: int) -> None:
         assert loaded.batch is not None
         assert batch is not None
         assert torch.equal(loaded.batch.pixels, batch.pixels)
+
+
+def test_whoever_takes_batches_does_not_put_them_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    names, collate = [], loader_module._collate
+    monkeypatch.setattr(loader_module, "_collate", lambda *args: names.append(current_thread().name) or collate(*args))
+    partition, loader = cut(12, 4, shard_images=12), _counting(_Counted(12), workers=1)
+    assert len(list(loader.batches(partition, Wanted(range(3), {})))) == 3
+    loader.close()
+    assert [name.partition("_")[0] for name in names] == ["vitan-read"] * 3
 
 
 @pytest.mark.parametrize("size", [4, 100])
