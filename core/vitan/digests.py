@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from .files import cache_dir, open_file
+from .waiting import shown
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -49,7 +50,10 @@ def file_digest(path: Path, algorithm: Algorithm) -> str:
 
 
 def file_digests(paths: Sequence[Path], algorithm: Algorithm = "sha256") -> list[str | OSError]:
-    """The digest of each file, as ``file_digest`` has it, or what kept it from being read."""
+    """The digest of each file, as ``file_digest`` has it, or what kept it from being read.
+
+    Files are read by several threads; where that takes longer, progress is shown.
+    """
     real = [os.path.realpath(path) for path in paths]
     known = _recall(real, algorithm)
     fresh: list[tuple[str, _Stamp, str]] = []
@@ -68,7 +72,7 @@ def file_digests(paths: Sequence[Path], algorithm: Algorithm = "sha256") -> list
             return error
 
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="vitan-digest") as pool:
-        digests = list(pool.map(digest, real))
+        digests = list(shown(pool.map(digest, real), len(real), "looking at files"))
     if fresh:
         _remember(fresh, algorithm)
     return digests

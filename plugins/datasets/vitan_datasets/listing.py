@@ -6,7 +6,7 @@ import gzip
 import json
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import blake2b
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import TypeAlias
 from vitan.data.images import is_image
 from vitan.errors import DataError
 from vitan.files import cache_dir, replacing
+from vitan.waiting import shown
 
 #: Trees with fewer pictures are listed anew every time.
 WORTH_KEEPING = 20_000
@@ -37,7 +38,9 @@ def list_pictures(root: Path, folders: Sequence[str]) -> dict[str, list[str]]:
     fresh = [folder for folder in folders if folder not in known or known[folder][0] != times[folder]]
     now = time.time_ns()
     with ThreadPoolExecutor(_THREADS) as pool:
-        for folder, names in zip(fresh, _shown(pool.map(lambda f: _names(root / f), fresh), len(fresh)), strict=True):
+        for folder, names in zip(
+            fresh, shown(pool.map(lambda f: _names(root / f), fresh), len(fresh), "listing pictures"), strict=True
+        ):
             known[folder] = (times[folder], names)
     found = {folder: known[folder][1] for folder in folders}
     if fresh and sum(map(len, found.values())) >= WORTH_KEEPING:
@@ -61,16 +64,6 @@ def _changed(folder: Path) -> int:
         return folder.stat().st_mtime_ns
     except OSError as error:
         raise DataError(f"{folder}: cannot be looked at: {error.strerror or error}") from error
-
-
-def _shown(listings: Iterator[list[str]], count: int) -> Iterator[list[str]]:
-    from rich.console import Console
-    from rich.progress import track
-
-    console = Console(stderr=True)
-    return iter(
-        track(listings, "listing pictures", count, console=console, transient=True, disable=not console.is_terminal)
-    )
 
 
 def _file(root: Path) -> Path:
