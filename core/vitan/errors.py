@@ -9,7 +9,7 @@
     │   ├── MismatchError       model, analysis and dataset do not go together
     │   └── KeptError           results that are there hold more, and would be replaced
     ├── PluginError             a plugin that does not keep its contract
-    ├── OutOfMemoryError        a device's memory that is not enough
+    ├── OutOfMemoryError        memory that is not enough, of a device or of the machine
     ├── LostError               workers that ended, one after the other, at the same work
     ├── DataError               a dataset that is not as expected
     │   └── ImageError          one image that cannot be read
@@ -126,7 +126,7 @@ class PluginError(VitanError):
 
 
 class OutOfMemoryError(VitanError):
-    """A device's memory is not enough."""
+    """The memory of a device, or of the machine, is not enough."""
 
 
 class LostError(VitanError):

@@ -155,6 +155,13 @@ class Probe(Recording[OptionsT]):
         """See ``Recording.update_block``; a probe without taps of its own is never called."""
         raise NotImplementedError(f"{type(self).__name__} reads {', '.join(self.taps)} and has no update_block")
 
+    def memory(self, images: int) -> int:
+        """About how many bytes ``compute`` holds at its peak over so many images; 0 where that is little.
+
+        Where nothing else is said it is what the probe itself keeps of them, read and then put together.
+        """
+        return 2 * images * self.bytes_per_image()
+
     @abstractmethod
     def compute(self) -> Result:
         """Turn the state into numbers."""

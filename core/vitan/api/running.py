@@ -185,7 +185,7 @@ def _prepared(plan: Plan, plugins: Plugins, workers: int | None) -> Job:
 
 def _begin(job: Job, reporter: Reporter) -> None:
     """Make the cache ready for all that will be kept, and say on what is run."""
-    from ..engine.cost import MANY, check_disk
+    from ..engine.cost import MANY, check_disk, check_memory
     from ..engine.devices import device_name
     from ..engine.runner import tell_limit
     from ..engine.store import Store
@@ -195,6 +195,7 @@ def _begin(job: Job, reporter: Reporter) -> None:
     Store(states_dir()).clear_leftovers()
     if job.n * len(job.models) >= MANY:
         check_disk(job, states_dir())
+        check_memory(job)
     reporter.note(f"device {device_name(job.plan.device)}")
     for line in job.dataset.notes():
         reporter.note(f"warning: {job.dataset_spec.name}: {line}")

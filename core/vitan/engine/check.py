@@ -8,7 +8,7 @@ from itertools import product
 
 from ..errors import VitanError
 from ..registry.plugins import Plugins, load_kind
-from .cost import stored
+from .cost import computing, stored
 from .job import Job, open_dataset, prepare, resolve, validate
 from .plan import DatasetPlan, Plan, dataset_named
 
@@ -68,4 +68,6 @@ def _facts(job: Job) -> list[tuple[str, str]]:
     )
     kept = stored(job)
     rows.append(("keeps", f"about {sum(kept.values()) / 1e9:.3g} GB of state, of {len(kept)} models"))
+    needed, what = computing(job)
+    rows.append(("memory", f"about {needed / 1e9:.3g} GB to compute numbers" + (f", for {what}" if needed else "")))
     return rows

@@ -1,9 +1,9 @@
-"""What a whole job will keep on the disk, said before any weight is loaded."""
+"""What a whole job will keep on the disk and need of memory, said before any weight is loaded."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -11,9 +11,10 @@ import torch
 
 from ..analysis.probe import Recording
 from ..anatomy import ModelInfo
-from ..errors import StoreError, VitanError
+from ..errors import OutOfMemoryError, StoreError, VitanError
 from ..models.model import as_built
 from ..registry.specs import ModelSpec
+from .devices import machine_memory
 from .isolation import blaming
 from .job import Analysis, Job
 
@@ -26,11 +27,29 @@ def stored(job: Job) -> dict[str, int]:
 
     Little or nothing is counted as nothing, and so is a model that cannot be built: its own run will say why.
     """
-    sizes = {}
+    return {name: job.n * per_image(job.analyses, info) for name, info in _shapes(job)}
+
+
+def computing(job: Job) -> tuple[int, str]:
+    """About how many bytes ``compute`` takes at most, and of what: the analysis and the model.
+
+    One is at it at a time; the model's weights, and the tensors of a pass, come on top.
+    """
+    needs = []
+    for name, info in _shapes(job):
+        for analysis in job.analyses:
+            with blaming(analysis.owner, "memory"):
+                needs.append((analysis.kind(analysis.options, info).memory(job.n), f"{analysis.spec.name} of {name}"))
+    return max(needs, default=(0, ""))
+
+
+def _shapes(job: Job) -> Iterator[tuple[str, ModelInfo]]:
     for part, spec in job.models:
+        info = None
         with suppress(VitanError):
-            sizes[part.name] = job.n * per_image(job.analyses, shape_of(spec, job.plan.blocks))
-    return sizes
+            info = shape_of(spec, job.plan.blocks)
+        if info is not None:
+            yield part.name, info
 
 
 def per_image(analyses: Sequence[Analysis], model: ModelInfo) -> int:
@@ -53,6 +72,16 @@ def shape_of(spec: ModelSpec, blocks: Sequence[str]) -> ModelInfo:
                 return as_built(spec, blocks).info
         except (NotImplementedError, RuntimeError):  # it looks at its own values
             return as_built(spec, blocks).info
+
+
+def check_memory(job: Job) -> None:
+    """Raise ``OutOfMemoryError`` where this machine has less memory than ``compute`` needs."""
+    (needed, what), there = computing(job), machine_memory()
+    if there is not None and needed > there:
+        raise OutOfMemoryError(
+            f"{what} would need about {needed / 1e9:.1f} GB of memory to compute its numbers from {job.n} images, and "
+            f"this machine has {there / 1e9:.1f} GB; lower --limit, or run without that analysis"
+        )
 
 
 def check_disk(job: Job, folder: Path) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from pathlib import Path
 
 import torch
 
@@ -11,6 +12,9 @@ from ..errors import OptionError
 
 #: Kinds of devices that torch knows and that may be there, by its own words; others are looked for when named.
 _KINDS = ("cpu", "cuda", "mps", "xpu", "mtia")
+
+#: Where Linux says how much memory a container may take.
+_CONTAINER = Path("/sys/fs/cgroup/memory.max")
 
 
 def best_device() -> str:
@@ -30,6 +34,18 @@ def device_name(device: str) -> str:
     if device.startswith("cuda"):
         return f"{device} ({torch.cuda.get_device_name(device)})"
     return device if device != "cpu" or torch.cuda.is_available() else "cpu (torch sees no GPU)"
+
+
+def machine_memory() -> int | None:
+    """Bytes of memory that this machine has, or that its container is allowed; None where that is not told."""
+    try:
+        there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):
+        return None
+    try:
+        return min(there, int(_CONTAINER.read_text()))
+    except (OSError, ValueError):  # none, or "max"
+        return there
 
 
 def check_device(device: str) -> None:

@@ -1,4 +1,4 @@
-"""One vector per picture, ready to be compared."""
+"""One vector per picture, ready to be compared, and pictures chosen at random."""
 
 from __future__ import annotations
 
@@ -9,6 +9,14 @@ import numpy.typing as npt
 
 Floats: TypeAlias = "npt.NDArray[np.float32]"
 Integers: TypeAlias = "npt.NDArray[np.int64]"
+
+
+def sampled(count: int, most: int, seed: int) -> Integers:
+    """So many of ``count`` places at most, ascending: all, or a random choice that ``seed`` decides."""
+    if count <= most:
+        return np.arange(count)
+    places: Integers = np.sort(np.random.default_rng(seed).choice(count, most, replace=False))
+    return places
 
 
 def unit(rows: npt.ArrayLike) -> Floats:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -17,11 +17,15 @@ Floats: TypeAlias = "npt.NDArray[np.floating[Any]]"
 Integers: TypeAlias = "npt.NDArray[np.integer[Any]]"
 #: What is clustered: its name, and the block.
 Key: TypeAlias = "tuple[str, int]"
+#: Reads what is clustered when its turn comes, (sample, channel).
+Load: TypeAlias = "Callable[[], Floats]"
 
 #: The measures of ``Agreement``, in the order of ``values``; what figures call them.
 METRICS = {"nmi": "NMI", "ari": "ARI", "purity": "purity"}
 #: The name of what uniform noise reaches.
 FLOOR = "noise"
+#: Bytes that what is clustered side by side may take together; one at a time may take more.
+_TOGETHER = 8 * 10**9
 
 
 @dataclass(frozen=True)
@@ -109,27 +113,55 @@ def noise(samples: int, channels: int, *, seed: int) -> Floats:
     return np.random.default_rng(seed).random((samples, channels), np.float32)
 
 
-def cluster_all(
-    jobs: Mapping[Key, Floats], labels: Integers, clusters: int, *, starts: int, seed: int
-) -> dict[Key, Agreement | Gap]:
-    """Cluster each of ``jobs`` (sample, channel) and compare with ``labels``.
+def memory(jobs: int, samples: int, channels: int) -> int:
+    """About how many bytes ``cluster_all`` needs for so many jobs of float32 features."""
+    one = _bytes(samples, channels)
+    return _side_by_side(jobs, one) * one
 
-    There is a gap where a feature is not finite, and where fewer samples differ than there are to be clusters. Jobs run
-    side by side, and their results do not depend on how many do.
+
+def _bytes(samples: int, channels: int) -> int:
+    """Features as they are read and in the copy that k-means moves around 0; distances to a few candidate centres."""
+    return samples * (2 * 4 * channels + 100)
+
+
+def _side_by_side(jobs: int, one: int) -> int:
+    return max(1, min(jobs, os.cpu_count() or 1, _TOGETHER // one))
+
+
+def cluster_all(
+    jobs: Mapping[Key, Load], labels: Integers, channels: int, clusters: int, *, starts: int, seed: int
+) -> dict[Key, Agreement | Gap]:
+    """Cluster what each of ``jobs`` reads, (sample, channel), and compare with ``labels``.
+
+    There is a gap where a feature is not finite, and where fewer samples differ than there are to be clusters. As many
+    jobs run side by side as there are cores, or fewer where they are large; their results do not depend on how many do,
+    and no other features are in memory.
     """
     from threadpoolctl import threadpool_limits
 
-    def one(features: Floats) -> Agreement | Gap:
+    def one(load: Load) -> Agreement | Gap:
+        features = load()
         if not np.isfinite(features).all():
             return Gap("some features are not finite")
-        if (different := len({row.tobytes() for row in features})) < clusters:
+        if (different := _different(features, clusters)) < clusters:
             return Gap(f"only {different} of {len(features)} features differ, too few for {clusters} clusters")
         with threadpool_limits(1, user_api="openmp"):  # holds for the thread that asks, so each worker asks
             return agreement(labels, kmeans(features, clusters, starts=starts, seed=seed))
 
     # BLAS has one limit for the whole process, so that it is set around all workers and not by each.
-    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(os.cpu_count()) as pool:
+    workers = _side_by_side(len(jobs), _bytes(len(labels), channels))
+    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(workers) as pool:
         return dict(zip(jobs, pool.map(one, jobs.values()), strict=True))
+
+
+def _different(features: Floats, enough: int) -> int:
+    """How many samples differ; counting ends where there are enough."""
+    seen: set[bytes] = set()
+    for row in features:
+        seen.add(row.tobytes())
+        if len(seen) >= enough:
+            break
+    return len(seen)
 
 
 def records(found: Mapping[Key, Agreement | Gap], k: int, tokens: Mapping[str, str]) -> Iterator[Record]:

@@ -16,6 +16,7 @@ from vitan.data.views import Crop
 from vitan.engine.job import validate
 from vitan.errors import MismatchError, OptionError
 from vitan.testing.made_up import MadeUp
+from vitan_analyses.arrays import sampled
 from vitan_analyses.similarity import null
 from vitan_analyses.similarity.comparison import draw_comparison
 from vitan_analyses.similarity.figures import draw
@@ -57,6 +58,20 @@ def _drawable(probe: Any, result: Any) -> Any:
         dataset_name="made-up",
         view=Crop(16),
     )
+
+
+def test_many_images_are_looked_at_in_part_and_records_say_so() -> None:
+    ours, theirs = (_watched(name, _features(seed), sample=13, seed=4) for name, seed in (("a", 0), ("b", 1)))
+    places = sampled(N, 13, 4)
+    result, between = ours.compute(), SimilarityProbe.compare([ours, theirs])
+    assert result.arrays["image"].tolist() == places.tolist()
+    assert {record.n for record in (*result.records, *between.records)} == {13}
+    mine, others = (_features(seed)[:, places, 0].numpy() for seed in (0, 1))
+    for name, measure in MEASURES.items():
+        if name != "pwcca":  # which so few images do not suffice for
+            assert result.arrays[f"{name}-cls"][0, 1] == pytest.approx(measure(mine[0], mine[1], 3), abs=1e-9)
+            assert between.arrays[f"{name}-last-cls"][0, 1] == pytest.approx(measure(mine[1], others[1], 3), abs=1e-9)
+    assert {record.n for record in _watched("a", _features(0)).compute().records} == {None}
 
 
 def test_every_block_against_every_block() -> None:

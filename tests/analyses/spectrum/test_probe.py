@@ -11,6 +11,8 @@ import torch
 from vitan.anatomy import ModelInfo, TokenLayout
 from vitan.data.batch import Batch
 from vitan.data.samples import Sample
+from vitan_analyses.arrays import sampled
+from vitan_analyses.spectrum import measures
 from vitan_analyses.spectrum.measures import decay, eigenvalues, participation_ratio, rank_me, two_nn
 from vitan_analyses.spectrum.probe import SpectrumOptions, SpectrumProbe
 from watching import watch
@@ -79,6 +81,27 @@ def test_what_has_no_dimension_is_nan() -> None:
     assert np.isnan(two_nn(np.zeros((20, 3))))
     assert all(np.isnan(two_nn(np.eye(count))) for count in range(1, 5))
     assert rank_me(np.zeros((4, 3))) == pytest.approx(3)
+
+
+def test_a_decomposition_in_parts_is_that_of_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    cloud = np.random.default_rng(3).normal(size=(103, 9)) * np.linspace(1, 4, 9) + 2
+    whole = rank_me(cloud), eigenvalues(cloud)
+    monkeypatch.setattr(measures, "ROWS", 20)  # the last part has three
+    assert rank_me(cloud) == pytest.approx(whole[0], rel=1e-12)
+    assert eigenvalues(cloud) == pytest.approx(whole[1], rel=1e-12)
+
+
+def test_two_nn_looks_at_a_choice_of_many_images_and_says_so() -> None:
+    features = _features()
+    result = _watched(features, sample=12, seed=1)
+    places = sampled(30, 12, 1)
+    assert len(set(places.tolist())) == 12
+    assert places.tolist() == sorted(places)
+    assert places.tolist() != sampled(30, 12, 2).tolist()
+    found = _value(result, "two-nn", "cls")
+    assert found.value == pytest.approx(two_nn(features[places, 0].numpy()), rel=1e-9)
+    assert found.n == 12
+    assert _value(result, "rank-me", "cls") == _value(_watched(features), "rank-me", "cls")
 
 
 def _watched(features: Any, **options: Any) -> Any:

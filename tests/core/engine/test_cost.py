@@ -13,9 +13,10 @@ import pytest
 import vitan
 from toys import SHALLOW, TOY, toy_plugins
 from vitan.engine import cost
+from vitan.engine.devices import machine_memory
 from vitan.engine.job import prepare, resolve
 from vitan.engine.plan import make_plan
-from vitan.errors import StoreError
+from vitan.errors import OutOfMemoryError, StoreError
 from vitan.registry.names import Provider
 from vitan.registry.plugins import Plugins, plugins_from
 
@@ -72,6 +73,9 @@ class Hoarder(vitan.Probe):
     def bytes_per_image(self) -> int:
         return 10**9 * self.model.depth
 
+    def memory(self, images: int) -> int:
+        return 10**10 * images * self.model.depth
+
     def update_block(self, block: int, taps: Any, batch: Any) -> None:
         pytest.fail("a model was run")
 
@@ -104,3 +108,43 @@ def test_what_is_kept_already_counts_as_room(cache: Path, plugins: Plugins, monk
     with (cache / "ab" / "unit.safetensors").open("wb") as file:
         os.truncate(file.fileno(), 32 * 10**9)
     assert cost.check_disk(job, cache) == 33 * 10**9
+
+
+def test_what_no_memory_holds_is_refused_before_any_model_is_loaded(
+    cache: Path, plugins: Plugins, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cost, "MANY", 10)
+    monkeypatch.setattr(cost, "machine_memory", lambda: 10**9)
+    monkeypatch.setattr(cost, "check_disk", lambda *_: 0)
+    monkeypatch.setattr("vitan.engine.runner.load_model", lambda *_, **__: pytest.fail("weights were loaded"))
+    with pytest.raises(OutOfMemoryError, match=r"hoarder of toy-T8 would need about 330\.0 GB .* has 1\.0 GB"):
+        vitan.run("hoarder", [SHALLOW.name, TOY.name], "pictures", plugins=plugins)
+
+
+def test_a_machine_tells_its_memory() -> None:
+    there = machine_memory()
+    assert there is not None
+    assert 10**8 < there < 10**14
+
+
+def test_clustering_and_spectrum_of_imagenet_fit_a_workstation_and_similarity_does_not_grow() -> None:
+    """Of all blocks at once clustering would hold 94 GB."""
+    known = plugins_from(None)
+    job = job_of(known, ["clustering", "spectrum", "similarity"], ["dino-B16"], {"name": "shapes"})
+    info, gigabytes = cost.shape_of(known.model("dino-B16"), ["all"]), {}
+    for analysis in job.analyses:
+        gigabytes[analysis.spec.name] = analysis.kind(analysis.options, info).memory(1_280_000) / 1e9
+    assert gigabytes["clustering"] == pytest.approx(8.0, abs=0.1)
+    assert gigabytes["spectrum"] == pytest.approx(7.9, abs=0.1)
+    assert gigabytes["similarity"] < 4
+
+
+@pytest.mark.parametrize("name", [spec.name for _, spec in plugins_from(None).probes])
+def test_every_analysis_says_what_its_numbers_need(name: str) -> None:
+    """It never shrinks with more images, and grows at most as they do."""
+    known = plugins_from(None)
+    spec = known.probes.get(name)
+    kind, info = spec.load(), cost.shape_of(known.model("dino-B16"), ["all"])
+    few, many, most = (kind(kind.Options(), info).memory(images) for images in (1, 100_000, 1_000_000))
+    assert 0 <= few <= many <= most <= 10 * many
+    assert isinstance(most, int)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
 from typing_extensions import override
 
+from vitan.analysis.accumulators import PerImage
 from vitan.analysis.probe import Probe, Recording
 from vitan.analysis.recordings import TOKENS, Labels, Pooled
 from vitan.analysis.records import Result
@@ -15,7 +17,7 @@ from vitan.data.samples import Dataset
 from vitan.errors import OptionError
 from vitan.options import Options, summary
 
-from ..clusters import FLOOR, METRICS, Integers, cluster_all, noise, records, values
+from ..clusters import FLOOR, METRICS, Floats, Integers, Key, Load, cluster_all, memory, noise, records, values
 
 
 class ClusteringOptions(Options):
@@ -43,6 +45,10 @@ class ClusteringProbe(Probe[ClusteringOptions]):
         if labels := dataset.labels()[:n]:
             _clusters(options.k, np.array(labels))
 
+    @override
+    def memory(self, images: int) -> int:
+        return memory(2 * len(self.model.blocks) + 1, images, self.model.dim)
+
     def compute(self) -> Result:
         """Cluster every block; blocks run side by side and do not depend on how many do.
 
@@ -51,9 +57,11 @@ class ClusteringProbe(Probe[ClusteringOptions]):
         labels = self.labels.rows()
         kept = self.pooled.kept()
         k = _clusters(self.options.k, labels)
-        jobs = {(name, b): rows.rows(b).numpy() for name, rows in kept.items() for b in self.model.blocks}
-        jobs[FLOOR, 0] = noise(len(labels), self.model.dim, seed=self.options.seed)
-        found = cluster_all(jobs, labels, k, starts=self.options.starts, seed=self.options.seed)
+        jobs: dict[Key, Load] = {
+            (name, block): partial(_read, rows, block) for name, rows in kept.items() for block in self.model.blocks
+        }
+        jobs[FLOOR, 0] = partial(noise, len(labels), self.model.dim, seed=self.options.seed)
+        found = cluster_all(jobs, labels, self.model.dim, k, starts=self.options.starts, seed=self.options.seed)
         shape = (len(self.model.blocks), len(METRICS))
         arrays: dict[str, Any] = {
             name: np.array([values(found[name, block]) for block in self.model.blocks]).reshape(shape) for name in kept
@@ -64,6 +72,11 @@ class ClusteringProbe(Probe[ClusteringOptions]):
             axes=dict.fromkeys(kept, ("block", "metric")) | {FLOOR: ("metric",), "label": ("image",)},
             headline=("nmi", "purity"),
         )
+
+
+def _read(rows: PerImage, block: int) -> Floats:
+    features: Floats = rows.rows(block).numpy()  # (image, channel)
+    return features
 
 
 def _clusters(asked: int | None, labels: Integers) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -19,7 +20,7 @@ from vitan.data.batch import Batch
 from vitan.errors import OptionError
 from vitan.options import Options, summary
 
-from ..clusters import FLOOR, METRICS, Floats, Integers, Key, cluster_all, noise, records, values
+from ..clusters import FLOOR, METRICS, Floats, Integers, Key, Load, cluster_all, memory, noise, records, values
 from ..regions.token_masks import TokenMasks
 from .pooling import Share, pool, window_shares
 
@@ -74,6 +75,10 @@ class SegmentsProbe(Probe[SegmentsOptions]):
         return 4 * _OBJECTS * self.model.dim * len(self.model.blocks)
 
     @override
+    def memory(self, images: int) -> int:
+        return memory(len(self.model.blocks) + 1, _OBJECTS * images, self.model.dim)
+
+    @override
     def update_block(self, block: int, taps: Mapping[str, Tensor], batch: Batch) -> None:
         features = taps["block"][:, self.model.layout.patches]  # (window, patch, channel)
         if self._batch is not batch:
@@ -100,11 +105,9 @@ class SegmentsProbe(Probe[SegmentsOptions]):
         per_image = self.labels.rows(0)
         labels = torch.cat(per_image).numpy()
         k = self._clusters(labels)
-        jobs: dict[Key, Floats] = {
-            (OBJECTS, block): torch.cat(self.features.rows(block)).numpy() for block in self.model.blocks
-        }
-        jobs[FLOOR, 0] = noise(len(labels), self.model.dim, seed=self.options.seed)
-        found = cluster_all(jobs, labels, k, starts=self.options.starts, seed=self.options.seed)
+        jobs: dict[Key, Load] = {(OBJECTS, block): partial(self._read, block) for block in self.model.blocks}
+        jobs[FLOOR, 0] = partial(noise, len(labels), self.model.dim, seed=self.options.seed)
+        found = cluster_all(jobs, labels, self.model.dim, k, starts=self.options.starts, seed=self.options.seed)
         return Result(
             records=(*records(found, k, {OBJECTS: "patch-tokens"}), *self._counts(labels)),
             arrays={
@@ -116,6 +119,10 @@ class SegmentsProbe(Probe[SegmentsOptions]):
             axes={OBJECTS: ("block", "metric"), FLOOR: ("metric",), "label": ("object",), "image": ("object",)},
             headline=tuple(METRICS),
         )
+
+    def _read(self, block: int) -> Floats:
+        features: Floats = torch.cat(self.features.rows(block)).numpy()  # (object, channel)
+        return features
 
     def _clusters(self, labels: Integers) -> int:
         k: int = self.options.k or (PUBLISHED_K if self.options.protocol == "paper" else len(np.unique(labels)))

@@ -34,6 +34,7 @@ class Between:
     permutations: int
     seed: int
     block_maps: bool
+    n: int | None = None  # of all records, where the images are a choice of those that were seen
     arrays: dict[str, Floats] = field(default_factory=dict)
     between: dict[tuple[str, str], dict[str, Floats]] = field(default_factory=dict)
     records: list[Record] = field(default_factory=list)
@@ -78,6 +79,7 @@ class Between:
                 gap=gaps.get((i, j), "") if np.isnan(values[i, j]) else "",
                 model=self.names[i],
                 other=self.names[j],
+                n=self.n,
                 **what,
             )
 

@@ -9,9 +9,6 @@ import numpy as np
 from ..hsic.exact import Centred, hsic
 from .layers import Floats, Order, Undefined, checked
 
-#: The distances between more images than these do not fit a workstation's memory.
-MOST = 10_000
-
 
 @dataclass(frozen=True)
 class Kernel:
@@ -56,8 +53,6 @@ def prepare_rsa(layer: Floats, k: int) -> Distances:  # noqa: ARG001
 
     The distance of two samples is 1 - Pearson's correlation of their features over the channels.
     """
-    if len(layer) > MOST:
-        raise Undefined(f"RSA ranks the distances between all images, and they are more than {MOST}")
     wide = checked(layer)
     rows = wide - wide.mean(1, keepdims=True)
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)

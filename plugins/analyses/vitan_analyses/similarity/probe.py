@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, ClassVar, Literal
 
-import numpy as np
+import torch
 from pydantic import field_validator
+from torch import Tensor
 from typing_extensions import Self, override
 
 from vitan.analysis.accumulators import PerImage
@@ -18,11 +19,12 @@ from vitan.data.samples import Dataset
 from vitan.errors import MismatchError, OptionError
 from vitan.options import Options, summary
 
+from ..arrays import sampled
 from .between import Between
 from .layers import FEWEST, Floats
 from .measures import MEASURES, Measure, swept
 from .null import FEWEST_PERMUTATIONS, LEVEL
-from .tables import Load, Table, table
+from .tables import Load, Table, memory, table
 
 _K = 10  # neighbours, unless there are few images; that of Huh et al. 2024
 
@@ -48,7 +50,12 @@ class SimilarityOptions(Options):
         description="shuffle the images so often for p-values and calibrated scores of the last blocks of two models; "
         "0 leaves them out, 200 is usual",
     )
-    seed: int = summary(0, ge=0, description="of the permutations")
+    seed: int = summary(0, ge=0, description="of the permutations, and of the choice of images")
+    sample: int = summary(
+        5_000,
+        ge=FEWEST,
+        description="look at so many images at most, chosen at random; time and memory grow with the square",
+    )
     block_maps: int = summary(
         6,
         ge=0,
@@ -80,7 +87,12 @@ class SimilarityProbe(Probe[SimilarityOptions]):
     def check(cls, options: SimilarityOptions, dataset: Dataset, n: int) -> None:
         """Raise as ``compute`` does for too few images, and for a k that would make all images neighbours."""
         super().check(options, dataset, n)
-        _neighbours(options, n)
+        _neighbours(options, min(n, options.sample))
+
+    @override
+    def memory(self, images: int) -> int:
+        """Layers that are held as they were prepared, and one that is being prepared."""
+        return memory(self.measures(), len(self.model.blocks), min(images, self.options.sample), self.model.dim)
 
     def compute(self) -> Result:
         """Every block against every block of the same model, by every measure.
@@ -97,7 +109,7 @@ class SimilarityProbe(Probe[SimilarityOptions]):
         arrays: dict[str, Any] = {f"{name}-{kind}": found.values for (name, kind), found in tables.items()}
         return Result(
             records=tuple(self._records(tables, k)),
-            arrays={**arrays, "image": np.array(self.pooled.images())},
+            arrays={**arrays, "image": self.images().numpy()},
             axes=dict.fromkeys(arrays, ("block", "block")) | {"image": ("image",)},
             headline=tuple(f"{measure.name}-with-last" for measure in self.measures()),
         )
@@ -111,6 +123,7 @@ class SimilarityProbe(Probe[SimilarityOptions]):
                     value=float(found.values[row, last]),
                     block=block,
                     token=TOKENS[kind],
+                    n=self.n(),
                     gap=found.gaps.get((row, last), ""),
                     **swept(MEASURES[name], k),
                 )
@@ -128,7 +141,8 @@ class SimilarityProbe(Probe[SimilarityOptions]):
             layers=[probe.layers() for probe in probes],
             measures=first.measures(),
             k=first.k(),
-            samples=len(first.pooled.images()),
+            samples=len(first.images()),
+            n=first.n(),
             permutations=first.options.permutations,
             seed=first.options.seed,
             block_maps=len(probes) <= first.options.block_maps,
@@ -141,13 +155,23 @@ class SimilarityProbe(Probe[SimilarityOptions]):
     def layers(self) -> dict[str, list[Load]]:
         """By kind, how to read each block; a block is in memory only while it is used."""
         return {
-            kind: [partial(_read, rows, block) for block in self.model.blocks]
+            kind: [partial(_read, rows, block, self.images()) for block in self.model.blocks]
             for kind, rows in self.pooled.kept().items()
         }
 
     def k(self) -> int:
         """How many nearest neighbours to look at."""
-        return _neighbours(self.options, len(self.pooled.images()))
+        return _neighbours(self.options, len(self.images()))
+
+    def images(self) -> Tensor:
+        """The places in the dataset of the images that are looked at, ascending."""
+        seen = torch.tensor(self.pooled.images())
+        return seen[torch.from_numpy(sampled(len(seen), self.options.sample, self.options.seed))]
+
+    def n(self) -> int | None:
+        """How many images these are, where they are not all that were seen."""
+        used = len(self.images())
+        return used if used < len(self.pooled.images()) else None
 
 
 def _measures(options: SimilarityOptions) -> list[Measure]:
@@ -168,8 +192,9 @@ def _neighbours(options: SimilarityOptions, count: int) -> int:
     return options.k
 
 
-def _read(rows: PerImage, block: int) -> Floats:
-    layer: Floats = rows.rows(block).numpy()  # (image, channel)
+def _read(rows: PerImage, block: int, images: Tensor) -> Floats:
+    (found,) = rows.runs(block, images, len(images))
+    layer: Floats = found.numpy()  # (image, channel)
     return layer
 
 

@@ -53,6 +53,17 @@ def table(
     return Table(values, gaps, null)
 
 
+def memory(measures: Sequence[Measure], blocks: int, samples: int, channels: int) -> int:
+    """About how many bytes ``table`` needs at most for any of ``measures``.
+
+    Both sides hold up to six layers in double precision, which of RSA are the ranks of all distances; preparing one
+    takes a few times as much again.
+    """
+    held = 2 * min(blocks, _HELD)
+    sizes = [8 * samples * (samples if measure.name == "rsa" else channels) for measure in measures]
+    return max((held + 4) * size for size in sizes)
+
+
 def _tiles(
     measure: Measure, first: Sequence[Load], second: Sequence[Load] | None, k: int
 ) -> Iterator[tuple[list[_Ready], list[_Ready]]]:

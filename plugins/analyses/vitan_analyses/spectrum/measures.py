@@ -19,6 +19,8 @@ _EPSILON = 1e-7  # RankMe's own
 _FIRST, _SHARE = 2, 0.5
 #: TwoNN leaves out the largest tenth of the ratios, as its authors do.
 _KEPT = 0.9
+#: Samples that are taken into a decomposition at a time, more than there are channels.
+ROWS = 16_384
 
 
 def rank_me(features: Floats) -> float:
@@ -26,17 +28,31 @@ def rank_me(features: Floats) -> float:
 
     Between 1 and min(samples, channels); the mean of the cloud counts, as in the paper.
     """
-    values = np.linalg.svd(features.astype(np.float64), compute_uv=False)
+    values = _singular(features, 0.0)
     shares = values / values.sum() + _EPSILON if values.sum() > 0 else values + 1.0 / len(values)
     return float(np.exp(-(shares * np.log(shares)).sum()))
 
 
 def eigenvalues(features: Floats) -> Floats:
     """Eigenvalues of the covariance (divided by samples - 1), largest first; at most samples - 1 of them."""
-    centred = features.astype(np.float64) - features.mean(0, dtype=np.float64)
-    values = np.linalg.svd(centred, compute_uv=False) ** 2 / max(len(features) - 1, 1)
+    values = _singular(features, features.mean(0, dtype=np.float64)) ** 2 / max(len(features) - 1, 1)
     kept: Floats = values[: max(len(features) - 1, 1)]
     return kept
+
+
+def _singular(features: Floats, offset: Floats | float) -> Floats:
+    """Singular values of ``features`` less ``offset``, largest first, in the memory of ``ROWS`` samples.
+
+    Of more samples than that, those of R of a QR decomposition that takes in part after part: the same but for
+    rounding.
+    """
+    parts = (features[i : i + ROWS].astype(np.float64) - offset for i in range(0, len(features), ROWS))
+    first = next(parts)
+    triangle = first if len(first) == len(features) else np.linalg.qr(first, mode="r")
+    for part in parts:
+        triangle = np.linalg.qr(np.concatenate([triangle, part]), mode="r")
+    values: Floats = np.linalg.svd(triangle, compute_uv=False)
+    return values
 
 
 def participation_ratio(values: Floats) -> float:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -16,7 +17,8 @@ from vitan.anatomy import ModelInfo
 from vitan.data.batch import Batch
 from vitan.options import Options, summary
 
-from .measures import Floats, decay, eigenvalues, participation_ratio, rank_me, two_nn
+from ..arrays import Integers, sampled
+from .measures import ROWS, Floats, decay, eigenvalues, participation_ratio, rank_me, two_nn
 
 #: Each measure with its unit.
 MEASURES = {
@@ -27,12 +29,26 @@ MEASURES = {
 }
 
 
+@dataclass(frozen=True)
+class _Outliers:
+    """The patch tokens of a block: their mean length, and how many stand out, over all, by image and by patch."""
+
+    norm: float
+    share: float
+    images: float
+    where: Floats
+
+
 class SpectrumOptions(Options):
     """Options of the ``spectrum`` analysis."""
 
     outlier: float = summary(
         3.0, gt=1, description="a patch token stands out if it is this many times as long as its picture's median"
     )
+    sample: int = summary(
+        10_000, ge=4, description="two-nn looks at so many pictures at most, chosen at random: it compares all with all"
+    )
+    seed: int = summary(0, ge=0, description="of that choice")
 
 
 class SpectrumProbe(Probe[SpectrumOptions]):
@@ -56,6 +72,12 @@ class SpectrumProbe(Probe[SpectrumOptions]):
         """The norm of every patch."""
         return 4 * self.model.layout.n_patches * len(self.model.blocks)
 
+    def memory(self, images: int) -> int:
+        """The features of a block, read and in order, or what is made of them, or the norms of its patches."""
+        dim, patches = self.model.dim, self.model.layout.n_patches
+        apart = 3 * 8 * dim * min(images, ROWS)  # in double precision: itself, centred, and as LAPACK works on it
+        return max(2 * 4 * images * dim, 5 * images * dim + apart, 13 * images * patches)
+
     def update_block(self, block: int, taps: Mapping[str, Tensor], batch: Batch) -> None:
         """Keep the lengths of the patch tokens."""
         patches = taps["block"][:, self.model.layout.patches].float()  # (batch, patch, channel)
@@ -65,52 +87,65 @@ class SpectrumProbe(Probe[SpectrumOptions]):
         """Every measure for every block; what cannot be measured is nan, and its record says why."""
         blocks, grid = self.model.blocks, self.model.layout.grid
         kept = self.pooled.kept()
-        measured = {kind: [_measure(rows.rows(block).numpy()) for block in blocks] for kind, rows in kept.items()}
-        norms = np.stack([self.norms.rows(block).numpy() for block in blocks], 1)  # (image, block, patch)
-        long = norms > self.options.outlier * np.median(norms, axis=-1, keepdims=True)
+        image = self.norms.index(blocks[0]).numpy()
+        some = sampled(len(image), self.options.sample, self.options.seed)
+        measured = {kind: [_measure(rows.rows(block).numpy(), some) for block in blocks] for kind, rows in kept.items()}
+        outliers = [self._outliers(block) for block in blocks]
         arrays: dict[str, Any] = {
             f"{kind}-{name}": np.array([values[name] for values, _ in rows])
             for kind, rows in measured.items()
             for name in MEASURES
         }
-        arrays["outliers"] = long.mean(0).reshape(len(blocks), *grid)
-        arrays["token-norm"] = norms.mean((0, 2))
+        arrays["outliers"] = np.array([each.where for each in outliers]).reshape(len(blocks), *grid)
+        arrays["token-norm"] = np.array([each.norm for each in outliers])
         return Result(
-            records=(*self._spectral(measured), *self._outliers(norms, long)),
-            arrays=arrays | {"image": self.norms.index(blocks[0]).numpy()},
+            records=(*self._spectral(measured, len(some)), *self._records(outliers)),
+            arrays=arrays | {"image": image},
             axes=dict.fromkeys(arrays, ("block",)) | {"outliers": ("block", "row", "column"), "image": ("image",)},
             headline=("rank-me", "two-nn", "outlier-share"),
         )
 
-    def _spectral(self, measured: Mapping[str, list[tuple[dict[str, float], str]]]) -> Iterator[Record]:
+    def _outliers(self, block: int) -> _Outliers:
+        norms = self.norms.rows(block).numpy()  # (image, patch)
+        long = norms > self.options.outlier * np.median(norms, axis=-1, keepdims=True)
+        return _Outliers(
+            norm=float(norms.mean(dtype=np.float64)),
+            share=float(long.mean()),
+            images=float(long.any(-1).mean()),
+            where=long.mean(0),
+        )
+
+    def _spectral(self, measured: Mapping[str, list[tuple[dict[str, float], str]]], sample: int) -> Iterator[Record]:
         for kind, rows in measured.items():
             for block, (values, why) in zip(self.model.blocks, rows, strict=True):
                 for name in MEASURES:
                     gap = why or ("not defined for these features" if np.isnan(values[name]) else "")
-                    yield Record(metric=name, value=values[name], block=block, token=TOKENS[kind], gap=gap)
+                    n = sample if name == "two-nn" else None  # all that were seen
+                    yield Record(metric=name, value=values[name], block=block, token=TOKENS[kind], n=n, gap=gap)
 
-    def _outliers(self, norms: Floats, long: Any) -> Iterator[Record]:
-        for i, block in enumerate(self.model.blocks):
+    def _records(self, outliers: Sequence[_Outliers]) -> Iterator[Record]:
+        for block, found in zip(self.model.blocks, outliers, strict=True):
             where: dict[str, Any] = {"block": block, "token": "patch-tokens"}
             cut: dict[str, Any] = {"parameter": "cut-off", "at": self.options.outlier}
-            yield Record(metric="token-norm", value=float(norms[:, i].mean(dtype=np.float64)), **where)
-            yield Record(metric="outlier-share", value=float(long[:, i].mean()), **where, **cut)
-            yield Record(metric="outlier-images", value=float(long[:, i].any(-1).mean()), **where, **cut)
+            yield Record(metric="token-norm", value=found.norm, **where)
+            yield Record(metric="outlier-share", value=found.share, **where, **cut)
+            yield Record(metric="outlier-images", value=found.images, **where, **cut)
 
 
-def _measure(features: Floats) -> tuple[dict[str, float], str]:
-    """The measures by name, and why there are none if there are none."""
+def _measure(features: Floats, sample: Integers) -> tuple[dict[str, float], str]:
+    """The measures by name, and why there are none if there are none; two-nn of the images in ``sample`` alone."""
     if not np.isfinite(features).all():
         return dict.fromkeys(MEASURES, float("nan")), "some features are not finite"
     if len(features) < 3:
         return dict.fromkeys(MEASURES, float("nan")), "fewer than three images"
     values = eigenvalues(features)
-    if values[0] <= 1e-12 * float(np.square(features, dtype=np.float64).mean()) or values[0] == 0:
+    squares = float(np.einsum("ic,ic->", features, features, dtype=np.float64))  # without a copy in double precision
+    if values[0] <= 1e-12 * squares / features.size or values[0] == 0:
         return dict.fromkeys(MEASURES, float("nan")), "the features are the same for every image"
     measures: dict[str, Callable[[], float]] = {
         "rank-me": lambda: rank_me(features),
         "participation-ratio": lambda: participation_ratio(values),
         "decay": lambda: decay(values),
-        "two-nn": lambda: two_nn(features),
+        "two-nn": lambda: two_nn(features[sample]),
     }
     return {name: measure() for name, measure in measures.items()}, ""
